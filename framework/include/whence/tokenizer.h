@@ -1,0 +1,53 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "whence/export.h"
+#include "whence/span.h"
+#include "whence/tensor.h"
+
+namespace whence {
+
+/// One tokenised text; all lists have one entry per token.
+struct Encoding {
+  TokenIds ids;
+  std::vector<std::string> tokens;  ///< raw vocabulary entries, e.g. "Ġhome"
+  std::vector<Span> offsets;        ///< in characters (Unicode scalar values) of the text; {0,0} for added specials
+  std::vector<bool> special;        ///< true where the tokenizer itself added the token
+};
+
+struct EncodeOptions {
+  bool add_special_tokens = true;  ///< BOS, EOS and the like, as the checkpoint's template says
+};
+
+/// Ids of the special tokens a checkpoint names; empty where it has none.
+struct SpecialIds {
+  std::optional<std::int64_t> bos, eos, unknown, pad;
+};
+
+/// Text to token ids and back. Implementations are immutable after construction. [thread: any]
+class WHENCE_API Tokenizer {
+ public:
+  Tokenizer() = default;
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
+  virtual ~Tokenizer();
+
+  /// Throws InputError when `text` is not valid UTF-8.
+  virtual Encoding encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  /// As `encode` for every text, in order; no padding is added.
+  virtual std::vector<Encoding> encode_batch(const std::vector<std::string>& texts, const EncodeOptions& options = {}) const;
+  /// Bytes that form no whole character come out as U+FFFD. Ids outside the vocabulary are an InputError.
+  virtual std::string decode(const TokenIds& ids, bool skip_special_tokens) const = 0;
+  /// Raw vocabulary entry, or empty when `id` is outside the vocabulary.
+  virtual std::optional<std::string> token(std::int64_t id) const = 0;
+  virtual std::optional<std::int64_t> id(std::string_view token) const = 0;
+  virtual const SpecialIds& special_ids() const = 0;
+  /// All ids that the vocabulary marks as special, ascending.
+  virtual const TokenIds& all_special_ids() const = 0;
+};
+
+}  // namespace whence
