@@ -1,0 +1,64 @@
+# How this project builds itself: output folders, flags, the compiler cache and the shared precompiled header.
+# Plugins of other projects use only WhenceAddPlugin.cmake.
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+find_program(WHENCE_CCACHE ccache)
+if(WHENCE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${WHENCE_CCACHE})
+endif()
+find_program(WHENCE_MOLD mold)
+if(WHENCE_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+# The build tree looks like an installation, so that the tool finds plugins and architectures in both the same way.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(WHENCE_PLUGIN_INSTALL_DIR ${CMAKE_INSTALL_LIBDIR}/whence/plugins)
+set(WHENCE_PLUGIN_OUTPUT_DIR ${PROJECT_BINARY_DIR}/lib/whence/plugins)
+set(WHENCE_ARCHITECTURES_OUTPUT_DIR ${PROJECT_BINARY_DIR}/share/whence/architectures)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+# One kind of position-independent code everywhere, executables included, so that all share one precompiled header.
+add_compile_options(-fPIC -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
+if(WHENCE_WARNINGS_AS_ERRORS)
+  add_compile_options(-Werror)
+endif()
+if(WHENCE_SANITIZE)
+  list(JOIN WHENCE_SANITIZE "," _whence_sanitize)
+  add_compile_options(-fsanitize=${_whence_sanitize} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${_whence_sanitize})
+endif()
+
+include(WhenceAddPlugin)
+
+# Compiles `target` with the framework's precompiled header.
+function(whence_use_pch target)
+  target_precompile_headers(${target} REUSE_FROM whence_framework)
+endfunction()
+
+# whence_add_test(NAME name SOURCES ... LIBRARIES ... [TIMEOUT seconds] [ENVIRONMENT ...] [LABELS ...]): one GoogleTest
+# program `test_<name>`, each of its cases a test of ctest.
+function(whence_add_test)
+  cmake_parse_arguments(arg "" "NAME;TIMEOUT" "SOURCES;LIBRARIES;ENVIRONMENT;LABELS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  add_executable(test_${arg_NAME} ${arg_SOURCES})
+  target_link_libraries(test_${arg_NAME} PRIVATE whence_framework ${arg_LIBRARIES} GTest::gtest_main)
+  target_compile_definitions(
+    test_${arg_NAME}
+    PRIVATE WHENCE_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" WHENCE_MODELS_DIR="${WHENCE_DEPS_DIR}/models"
+            WHENCE_BINARY_DIR="${PROJECT_BINARY_DIR}" WHENCE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  whence_use_pch(test_${arg_NAME})
+  gtest_discover_tests(test_${arg_NAME} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${arg_NAME}. PROPERTIES TIMEOUT ${arg_TIMEOUT}
+                       ENVIRONMENT "${arg_ENVIRONMENT}" LABELS "${arg_LABELS}")
+endfunction()

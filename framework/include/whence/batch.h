@@ -1,0 +1,26 @@
+#pragma once
+
+#include "whence/tensor.h"
+
+namespace whence {
+
+/// Which token sequence of a model is meant.
+enum class Side { source, target };
+
+/// One side of a batch: sequences padded at the right to the longest.
+struct PaddedIds {
+  Tensor ids;      ///< [B,L] int64; what stands at padded positions is never looked at
+  Tensor lengths;  ///< [B] int64, on the CPU
+
+  bool defined() const { return ids.defined(); }
+};
+
+/// What a model runs on. Embeddings, when given, replace those of the ids (the ids still give shape and lengths).
+struct Inputs {
+  PaddedIds target;          ///< decoder tokens: prompt + continuation for decoder-only models
+  PaddedIds source;          ///< encoder tokens; undefined for decoder-only models
+  Tensor target_embeddings;  ///< [B,L,D] or undefined
+  Tensor source_embeddings;  ///< [B,S,D] or undefined
+};
+
+}  // namespace whence

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "whence/batch.h"
+#include "whence/export.h"
+#include "whence/forward.h"
+#include "whence/generation.h"
+#include "whence/tokenizer.h"
+#include "whence/value.h"
+
+namespace whence {
+
+enum class ModelKind { decoder_only, encoder_decoder };
+
+/// What is known about a loaded checkpoint.
+struct ModelInfo {
+  ModelKind kind = ModelKind::decoder_only;
+  std::string name;                  ///< base name of the checkpoint
+  std::string architecture;          ///< name of the architecture file that built it
+  std::string class_name;            ///< as the reference ecosystem calls it, e.g. "LlamaForCausalLM"
+  std::int64_t layers = 0, heads = 0, hidden = 0, vocabulary = 0;
+  std::int64_t max_positions = 0;    ///< longest text the checkpoint was made for, tokens
+  std::int64_t parameters = 0;
+  std::string dtype;                 ///< of the computation, e.g. "float32"
+  std::string weights_format;        ///< e.g. "gguf Q4_1", "safetensors F32"
+  TokenIds eos;                      ///< ids that end a generated text
+  std::int64_t trace_bytes_per_token = 0;  ///< estimate of what one row of a traced forward keeps, for chunk sizes
+  std::vector<std::string> files;    ///< every file read, for checksums; weights first
+};
+
+/// One loaded checkpoint. Immutable after construction; every tensor it returns is owned by the caller.
+class WHENCE_API Model {
+ public:
+  Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+  virtual ~Model();
+
+  virtual const ModelInfo& info() const = 0;
+  virtual const Tokenizer& tokenizer() const = 0;
+
+  /// Continues every sequence of `inputs.target` (right-padded prompts). [grad: off] [thread: any]
+  virtual Generation generate(const Inputs& inputs, const GenerationConfig& config,
+                              const GenerationProgress& progress = {}) const = 0;
+
+  /// Input embedding rows, times the model's embedding scale: [..] int64 -> [..,D] float32. [grad: off] [thread: any]
+  virtual Tensor embed(const Tensor& ids, Side side) const = 0;
+
+  /// One teacher-forced pass. A capture that the model cannot make is an error, never missing. [grad: off] [thread: any]
+  virtual Forward forward(const Inputs& inputs, const ForwardRequest& request) const = 0;
+
+  /// Carries the cotangents of all steps to the input embeddings of a traced forward. A trace may be pulled back more than
+  /// once. [shape: see Gradients] [grad: off] [thread: one per trace]
+  virtual Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
+                              const PullBackRequest& request) const = 0;
+
+  /// Optional powers, looked up by "name/revision" so that this interface need not grow. Null: not offered.
+  virtual const void* query(std::string_view capability) const;
+};
+
+/// Where a checkpoint lies and how it is to be loaded.
+struct ModelRequest {
+  std::string path;                  ///< a directory, or a single file
+  std::string dtype = "float32";
+  std::vector<Value> architectures;  ///< every architecture file found by the host, parsed
+};
+
+/// Makes models of one plugin.
+class WHENCE_API ModelLoader {
+ public:
+  ModelLoader() = default;
+  ModelLoader(const ModelLoader&) = delete;
+  ModelLoader& operator=(const ModelLoader&) = delete;
+  virtual ~ModelLoader();
+
+  /// True when this plugin is made for the checkpoint; cheap (reads headers). Throws ModelError when it is damaged.
+  virtual bool recognises(const ModelRequest& request) const = 0;
+  /// Throws ModelError.
+  virtual std::unique_ptr<Model> load(const ModelRequest& request) const = 0;
+};
+
+}  // namespace whence

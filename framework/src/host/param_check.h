@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include "host/plugin_info.h"
+#include "whence/params.h"
+
+namespace whence::host {
+
+/// A plugin and parameters as a user chose them; `where` is the place of the choice.
+struct Choice {
+  std::string name;
+  Value params;  ///< a mapping or null
+  Mark where;
+
+  bool operator==(const Choice& other) const { return name == other.name && params == other.params; }
+};
+
+/// Checks what the user gave against the declaration (names, types, choices, ranges), adds what a preset fixes and fills
+/// defaults. Throws UnknownName (kind "parameter of method 'x'") and ConfigError with the place of the offending value.
+Params check_params(const PluginInfo& plugin, const Choice& choice);
+
+}  // namespace whence::host

@@ -1,0 +1,32 @@
+// Key functions of the SDK's interfaces: destructors live here so that every type has one type_info and one vtable.
+#include "whence/aggregator.h"
+#include "whence/forward.h"
+#include "whence/method.h"
+#include "whence/model.h"
+#include "whence/registrar.h"
+#include "whence/renderer.h"
+#include "whence/step_function.h"
+
+namespace whence {
+
+Trace::~Trace() = default;
+
+Model::~Model() = default;
+const void* Model::query(std::string_view) const { return nullptr; }
+ModelLoader::~ModelLoader() = default;
+
+Method::~Method() = default;
+const void* Method::query(std::string_view) const { return nullptr; }
+
+StepFunction::~StepFunction() = default;
+const void* StepFunction::query(std::string_view) const { return nullptr; }
+
+Aggregator::~Aggregator() = default;
+const void* Aggregator::query(std::string_view) const { return nullptr; }
+
+Renderer::~Renderer() = default;
+const void* Renderer::query(std::string_view) const { return nullptr; }
+
+Registrar::~Registrar() = default;
+
+}  // namespace whence
