@@ -1,6 +1,7 @@
 #pragma once
 
 // The precompiled header of every target: what nearly all sources include and what compiles slowest.
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>

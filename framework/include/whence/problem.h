@@ -53,8 +53,8 @@ class WHENCE_API Problem {
     Progress progress;
   };
 
-  /// `model` and `score` outlive the problem. Throws InputError for empty sequences, steps outside them, or texts longer than
-  /// the model's context.
+  /// `model` and `score` outlive the problem. Each sequence is run up to its last explained token, so L and S are those of the
+  /// longest cut sequence. Throws InputError for empty sequences, steps outside them, or texts longer than the model's context.
   Problem(const Model& model, const StepFunction& score, std::vector<Sequence> sequences, Options options);
   ~Problem();
   Problem(const Problem&) = delete;
@@ -85,7 +85,7 @@ class WHENCE_API Problem {
   /// Score of every step of every variant: [P,B,T]. Variants share passes.
   Tensor scores(const Variants& variants) const;
   /// sum_k weight_k * d score_t / d embedding at node k, then multiplied and made absolute as asked: [B,L,T,D], [B,S,T,D].
-  /// A side that is not attributed is undefined. Throws PluginError when the score is not differentiable.
+  /// A side that is not attributed is undefined. Throws ConfigError when the score is not differentiable.
   Gradients gradients(const Nodes& nodes = {}, const GradientRequest& request = {}) const;
   /// Attentions and layer states of one pass over the sequences as they are; logits at the steps come with it.
   Forward observe(const ObserveRequest& request) const;
