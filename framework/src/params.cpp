@@ -1,5 +1,7 @@
 #include "whence/params.h"
 
+#include <stdexcept>
+
 #include "whence/span.h"
 
 namespace whence {
@@ -51,11 +53,12 @@ template <class T>
 T Params::get(std::string_view name) const {
   const auto found = values_.find(name);
   if (found == values_.end())
-    throw ConfigError("parameter '" + std::string(name) + "' is not declared in plugin.yaml; add it under parameters");
+    throw std::logic_error("parameter '" + std::string(name) + "' is not declared in plugin.yaml; add it under parameters");
   try {
     return Read<T>::from(found->second);
   } catch (const ConfigError& error) {
-    throw ConfigError("parameter '" + std::string(name) + "' is read as another type than plugin.yaml declares: " + error.what());
+    throw std::logic_error("parameter '" + std::string(name) + "' is read as another type than plugin.yaml declares: " +
+                           error.what());
   }
 }
 

@@ -19,7 +19,8 @@ class WHENCE_API Params {
   Params& operator=(const Params&);
 
   /// T is bool, std::int64_t, double, std::string, Span, or a std::vector of one of these (vector<bool> excepted).
-  /// Throws ConfigError when plugin.yaml declares no such parameter, or another type.
+  /// Throws std::logic_error, a mistake of the plugin, when plugin.yaml declares no such parameter or another type, or when
+  /// it has no value (see `has`).
   template <class T>
   T get(std::string_view name) const;
 

@@ -53,12 +53,16 @@ class WHENCE_API Value {
   /// "null", "boolean", "integer", "number", "text", "list" or "mapping".
   std::string_view type_name() const;
   const Mark& mark() const { return mark_; }
+  /// Where the key of this member of a mapping was written; `mark()` for everything else.
+  Mark key_mark() const;
+  void set_key_place(int line, int column);
   const auto& data() const { return data_; }
   bool operator==(const Value& other) const { return data_ == other.data_; }
 
  private:
   std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Map> data_;
   Mark mark_;
+  int key_line_ = 0, key_column_ = 0;
 };
 
 }  // namespace whence
