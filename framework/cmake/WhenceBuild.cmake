@@ -29,6 +29,10 @@ set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 # One kind of position-independent code everywhere, executables included, so that all share one precompiled header.
 add_compile_options(-fPIC -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 warns about its own std::string where texts are joined (GCC bug 105651).
+  add_compile_options(-Wno-restrict -Wno-stringop-overflow)
+endif()
 if(WHENCE_WARNINGS_AS_ERRORS)
   add_compile_options(-Werror)
 endif()
