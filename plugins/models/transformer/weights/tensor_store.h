@@ -36,7 +36,7 @@ class TensorStore {
   const std::filesystem::path& path() const noexcept { return path_; }
   /// One line for people: path, format, number of tensors and their size.
   const std::string& description() const noexcept { return description_; }
-  /// In the order of the file (of the shards, for a sharded checkpoint).
+  /// In the order of the file for GGUF; by name within a file for safetensors.
   const std::vector<std::string>& names() const noexcept { return names_; }
   bool has(std::string_view name) const { return tensors_.contains(name); }
 
