@@ -12,7 +12,7 @@ namespace whence {
 /// Names of the reductions: absmax, max, mean, min, prod, sum, vnorm.
 WHENCE_API const std::vector<std::string>& reduction_names();
 
-/// Reduces one dim. absmax keeps the sign of the element of largest magnitude and ranks NaN as 0; vnorm is the norm of order
+/// Reduces one dim. absmax keeps the sign of the element of largest magnitude and takes NaN only where there is nothing else; vnorm is the norm of order
 /// `norm_order`; in all others a NaN gives NaN. Throws UnknownName.
 WHENCE_API Tensor reduce(const Tensor& values, std::int64_t dim, std::string_view reduction, double norm_order = 2.0);
 

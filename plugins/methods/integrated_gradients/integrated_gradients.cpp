@@ -1,0 +1,52 @@
+#include "quadrature.h"
+#include "whence/error.h"
+#include "whence/method.h"
+#include "whence/plugin.h"
+
+namespace {
+
+class IntegratedGradients final : public whence::Method {
+ public:
+  explicit IntegratedGradients(const whence::Params& params)
+      : nodes_(quadrature(params.get<std::string>("method"), params.get<std::int64_t>("n_steps"),
+                          params.get<std::string>("compat") == "reference")),
+        multiply_by_inputs_(params.get<bool>("multiply_by_inputs")),
+        deltas_(params.get<bool>("return_convergence_delta")) {
+    if (deltas_ && !multiply_by_inputs_)
+      throw whence::ConfigError(
+          "return_convergence_delta: there is no score difference to compare with while multiply_by_inputs is false; set one of them "
+          "the other way");
+  }
+
+  whence::Attribution attribute(const whence::Problem& problem) const override {
+    using whence::Multiply;
+    whence::Gradients integral = problem.gradients(
+        nodes_, {.multiply = multiply_by_inputs_ ? Multiply::input_minus_baseline : Multiply::nothing});
+    whence::Attribution attribution{
+        .source = std::move(integral.source), .target = std::move(integral.target), .granularity = {"hidden"}};
+    if (deltas_) attribution.step_scores["deltas"] = deltas(problem, attribution);
+    return attribution;
+  }
+
+ private:
+  /// How far the attributions of each step are from adding up to f(input) - f(baseline): [B,T].
+  static whence::Tensor deltas(const whence::Problem& problem, const whence::Attribution& attribution) {
+    const whence::Tensor ends = problem.scores(whence::Nodes{{0.0, 1.0}, {1.0, 1.0}}).to(at::kDouble);
+    whence::Tensor deltas = ends[0] - ends[1];
+    for (const whence::Tensor& side : {attribution.source, attribution.target})
+      if (side.defined()) deltas = deltas + side.sum({1, 3}, /*keepdim=*/false, at::kDouble);
+    return deltas.to(at::kFloat);
+  }
+
+  whence::Nodes nodes_;
+  bool multiply_by_inputs_, deltas_;
+};
+
+void register_plugin(whence::Registrar& registrar) {
+  registrar.add_method("integrated_gradients",
+                       [](const whence::Params& params) { return std::make_unique<IntegratedGradients>(params); });
+}
+
+}  // namespace
+
+WHENCE_PLUGIN(register_plugin)
