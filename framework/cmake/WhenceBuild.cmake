@@ -17,7 +17,8 @@ endif()
 # The build tree looks like an installation, so that the tool finds plugins and architectures in both the same way.
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
-set(WHENCE_PLUGIN_INSTALL_DIR ${CMAKE_INSTALL_LIBDIR}/whence/plugins)
+# Not CMAKE_INSTALL_LIBDIR: the host looks here, relative to itself, whatever the libraries' folder is called.
+set(WHENCE_PLUGIN_INSTALL_DIR lib/whence/plugins)
 set(WHENCE_PLUGIN_OUTPUT_DIR ${PROJECT_BINARY_DIR}/lib/whence/plugins)
 set(WHENCE_ARCHITECTURES_OUTPUT_DIR ${PROJECT_BINARY_DIR}/share/whence/architectures)
 
