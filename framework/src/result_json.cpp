@@ -1,0 +1,147 @@
+#include "whence/result_json.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "result_format.h"
+#include "tensor_blob.h"
+
+namespace whence {
+namespace {
+
+using nlohmann::json;
+using namespace result_format;
+
+constexpr int kIndent = 4;
+
+std::string scalar_text(const json& value) { return value.dump(-1, ' ', true, json::error_handler_t::replace); }
+
+/// As json::dump with ASCII letters only, but writes NaN and infinities as Python does instead of null.
+void write_json(const json& value, int depth, std::string& out) {
+  const auto new_line = [&](int indent) { out.append(1, '\n').append(static_cast<std::size_t>(indent * kIndent), ' '); };
+  if (value.is_structured() && !value.empty()) {
+    out += value.is_object() ? '{' : '[';
+    bool first = true;
+    for (const auto& [key, member] : value.items()) {
+      if (!std::exchange(first, false)) out += ',';
+      new_line(depth + 1);
+      if (value.is_object()) out += scalar_text(key) + ": ";
+      write_json(member, depth + 1, out);
+    }
+    new_line(depth);
+    out += value.is_object() ? '}' : ']';
+  } else if (value.is_number_float() && !std::isfinite(value.get<double>())) {
+    const double number = value.get<double>();
+    out += std::isnan(number) ? kNan : number > 0 ? kInfinity : kMinusInfinity;
+  } else {
+    out += scalar_text(value);
+  }
+}
+
+json to_json(const Value& value);
+
+json to_json(const Value::Map& map) {
+  json object = json::object();
+  for (const auto& [key, member] : map) object[key] = to_json(member);
+  return object;
+}
+
+struct ToJson {
+  json operator()(std::monostate) const { return nullptr; }
+  json operator()(const Value::List& list) const {
+    json array = json::array();
+    for (const Value& member : list) array.push_back(to_json(member));
+    return array;
+  }
+  json operator()(const Value::Map& map) const { return to_json(map); }
+  json operator()(const auto& scalar) const { return scalar; }
+};
+
+json to_json(const Value& value) { return std::visit(ToJson{}, value.data()); }
+
+json instance(std::string_view module, std::string_view name, json attributes) {
+  return {{kType, {module, name}}, {kAttributes, std::move(attributes)}};
+}
+
+json to_json(const std::vector<Token>& tokens) {
+  json list = json::array();
+  for (const Token& token : tokens)
+    list.push_back(instance(kTokenModule, kTokenClass, {{"id", token.id}, {"token", token.text}}));
+  return list;
+}
+
+json to_json(const std::vector<Label>& labels) {
+  json list = json::array();
+  for (const Label& label : labels)
+    list.push_back({{"name", label.name}, {"start", label.span.start}, {"end", label.span.end}});
+  return list;
+}
+
+/// Tensors with one value per cell in the asked precision. Magnitudes that it cannot hold would come back as NaN or infinity,
+/// that is, as something else.
+class ScoreWriter {
+ public:
+  explicit ScoreWriter(ScoresPrecision precision) : precision_(precision) {}
+
+  json operator()(const Tensor& scores, const std::string& name) const {
+    if (!scores.defined()) return nullptr;
+    if (precision_ == ScoresPrecision::float32 || !scores.is_floating_point()) return to_tensor_blob(scores);
+    const bool half = precision_ == ScoresPrecision::float16;
+    const double largest = scores.numel() ? scores.abs().nan_to_num(0.0).max().item<double>() : 0.0;
+    if (largest > (half ? 65504.0 : 448.0))
+      throw ConfigError("scores of " + name + " reach " + scalar_text(largest) + ", more than " +
+                        (half ? "float16 can hold (65504)" : "float8 can hold (448)") + "; save them as float32");
+    return to_tensor_blob(scores.to(half ? at::kHalf : at::kFloat8_e4m3fn));
+  }
+
+ private:
+  ScoresPrecision precision_;
+};
+
+std::string_view class_of(const std::vector<std::string>& granularity) {
+  if (granularity.empty()) return kCoarse;
+  return granularity == std::vector<std::string>{"hidden"} ? kGranular : kMultiDimensional;
+}
+
+json to_json(const SequenceAttribution& sequence, const ScoreWriter& write) {
+  json step_scores = json::object();
+  for (const auto& [name, scores] : sequence.step_scores) step_scores[name] = to_tensor_blob(scores);
+  json sequence_scores = json::object();
+  for (const auto& [name, scores] : sequence.sequence_scores) sequence_scores[name] = write(scores, "'" + name + "'");
+  json attributes = {
+      {"source", to_json(sequence.source)},
+      {"target", to_json(sequence.target)},
+      {"attr_pos_start", sequence.steps.start},
+      {"attr_pos_end", sequence.steps.end},
+      {"source_attributions", write(sequence.source_attributions, "the source")},
+      {"target_attributions", write(sequence.target_attributions, "the target")},
+      {"step_scores", std::move(step_scores)},
+      {"sequence_scores", std::move(sequence_scores)},
+      {kExtras,
+       {{"granularity", sequence.granularity},
+        {"source_labels", to_json(sequence.source_labels)},
+        {"target_labels", to_json(sequence.target_labels)},
+        {"step_score_merges", sequence.step_score_merges}}},
+  };
+  const std::string_view name = class_of(sequence.granularity);
+  // Without it the reference's loader forgets how such a result is averaged for display.
+  if (name == kMultiDimensional) attributes[kNumDimensions] = sequence.granularity.size();
+  return instance(kOutputModule, name, std::move(attributes));
+}
+
+}  // namespace
+
+std::string to_result_json(const AttributionOutput& output, ScoresPrecision precision) {
+  const ScoreWriter write(precision);
+  json sequences = json::array();
+  for (const SequenceAttribution& sequence : output.sequences) sequences.push_back(to_json(sequence, write));
+  const json document = instance(kOutputModule, kOutput,
+                                 {{"info", to_json(output.info)},
+                                  {"sequence_attributions", std::move(sequences)},
+                                  {"step_attributions", nullptr}});
+  std::string text;
+  write_json(document, 0, text);
+  return text += '\n';
+}
+
+}  // namespace whence
