@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the format's own limit
 constexpr int kMaxNesting = 8;
+constexpr std::size_t kLongestReason = 200;  // the parser quotes what it last read, whatever its length
 
 constexpr std::array<std::string_view, 13> kDtypes{"F32", "F16", "BF16", "F64", "I8",  "I16", "I32",
                                                    "I64", "U8",  "U16",  "U32", "U64", "BOOL"};
@@ -43,7 +44,7 @@ Json parse_object(const fs::path& file, std::span<const std::byte> bytes, const 
     Json parsed = Json::parse(text, text + bytes.size(), watch);
     if (parsed.is_object()) return parsed;
   } catch (const Json::exception& error) {
-    fail(file, what + " is not JSON: " + error.what() + "; the file is damaged, get it again");
+    fail(file, what + " is not JSON: " + std::string(error.what()).substr(0, kLongestReason) + "; the file is damaged, get it again");
   }
   fail(file, what + " is no JSON object; the file is damaged, get it again");
 }
