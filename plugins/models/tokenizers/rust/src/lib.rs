@@ -226,17 +226,15 @@ pub unsafe extern "C" fn whence_tokenizer_encode(
     message: *mut Text,
 ) -> Status {
     guarded(message, || {
-        let text = utf8(slice(text, size))?;
-        let encoded = (*tokenizer).encode_char_offsets(text, add_special_tokens)?;
+        let tokenizer = &*tokenizer;
+        let encoded = tokenizer.encode_char_offsets(utf8(slice(text, size))?, add_special_tokens)?;
         let mut tokens = String::new();
-        let token_ends = encoded
-            .get_tokens()
-            .iter()
-            .map(|token| {
-                tokens.push_str(token);
-                tokens.len() as u64
-            })
-            .collect();
+        let mut token_ends = Vec::with_capacity(encoded.len());
+        // Not the tokens of the encoding: a Unigram model puts the piece of text there for an unknown token.
+        for &id in encoded.get_ids() {
+            tokens.push_str(&tokenizer.id_to_token(id).unwrap_or_default());
+            token_ends.push(tokens.len() as u64);
+        }
         let owner = Box::new(EncodingOwner {
             ids: encoded.get_ids().to_vec(),
             offsets: encoded

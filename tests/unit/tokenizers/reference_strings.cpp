@@ -1,0 +1,63 @@
+#include "reference_strings.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace whence {
+namespace {
+
+bool starts_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
+
+ReferenceStrings read_strings() {
+  std::ifstream file(WHENCE_TEST_DATA "/cases/tokenizers.json");
+  const auto json = nlohmann::json::parse(file);
+  ReferenceStrings strings{.strings = json.at("strings")};
+  for (const auto& [name, entry] : json.at("tokenizers").items()) {
+    strings.tokenizers[name] = {entry.at("ids"), entry.at("ids_no_special"), entry.at("decoded")};
+  }
+  return strings;
+}
+
+}  // namespace
+
+const ReferenceStrings& ReferenceStrings::get() {
+  static const ReferenceStrings strings = read_strings();
+  return strings;
+}
+
+std::string slice_characters(const std::string& text, const Span& span) {
+  std::string slice;
+  std::int64_t position = -1;
+  for (const char byte : text) {
+    if (starts_character(byte)) ++position;
+    if (position >= span.start && position < span.end) slice += byte;
+  }
+  return slice;
+}
+
+std::int64_t count_characters(const std::string& text) { return std::count_if(text.begin(), text.end(), starts_character); }
+
+void expect_agreement(const Tokenizer& tokenizer, const ReferenceTokenizer& reference) {
+  const auto& strings = ReferenceStrings::get().strings;
+  ASSERT_EQ(strings.size(), reference.ids.size());
+  for (std::size_t i = 0; i < strings.size(); ++i) {
+    SCOPED_TRACE("string " + std::to_string(i) + ": " + strings[i]);
+    const auto encoding = tokenizer.encode(strings[i]);
+    EXPECT_EQ(encoding.ids, reference.ids[i]);
+    EXPECT_EQ(tokenizer.encode(strings[i], {.add_special_tokens = false}).ids, reference.ids_no_special[i]);
+    EXPECT_EQ(tokenizer.decode(reference.ids[i], true), reference.decoded[i]);
+    ASSERT_EQ(encoding.tokens.size(), encoding.ids.size());
+    ASSERT_EQ(encoding.offsets.size(), encoding.ids.size());
+    ASSERT_EQ(encoding.special.size(), encoding.ids.size());
+    for (std::size_t token = 0; token < encoding.ids.size(); ++token) {
+      EXPECT_EQ(encoding.tokens[token], tokenizer.token(encoding.ids[token]));
+      if (encoding.special[token]) {
+        EXPECT_EQ(encoding.offsets[token], (Span{0, 0}));
+      }
+    }
+  }
+}
+
+}  // namespace whence
