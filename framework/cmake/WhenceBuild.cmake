@@ -9,9 +9,11 @@ if(WHENCE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${WHENCE_CCACHE})
 endif()
-find_program(WHENCE_MOLD mold)
-if(WHENCE_MOLD)
-  add_link_options(-fuse-ld=mold)
+# Not mold: Debian 12's (1.10) can place thread-local storage so that the loader refuses the file ("cannot apply
+# additional memory protection after relocation").
+find_program(WHENCE_LLD ld.lld)
+if(WHENCE_LLD)
+  add_link_options(-fuse-ld=lld)
 endif()
 
 # The build tree looks like an installation, so that the tool finds plugins and architectures in both the same way.
