@@ -20,4 +20,14 @@ struct Choice {
 /// defaults. Throws UnknownName (kind "parameter of method 'x'") and ConfigError with the place of the offending value.
 Params check_params(const PluginInfo& plugin, const Choice& choice);
 
+/// Checks one value against one declaration and returns it in the declared type: where a float is declared an integer becomes
+/// one. `owner` is how errors call the plugin, as in "method 'saliency'".
+Value check_value(const ParamSpec& spec, const Value& value, const std::string& owner);
+
+/// True for the types that plugin.yaml may name.
+bool is_param_type(std::string_view type);
+
+/// "method 'saliency'"
+std::string plugin_title(PluginKind kind, std::string_view name);
+
 }  // namespace whence::host

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
-#include <string>
 
 #include "host/catalogue.h"
 #include "host/param_check.h"
@@ -15,9 +15,12 @@ namespace whence::host {
 
 /// Opens plugin libraries when they are first needed and makes instances of what they register. Every instance is wrapped so
 /// that whatever a plugin throws arrives as a whence::Error; a library, once opened, stays open for the life of the process.
+/// [thread: any]
 class PluginHost {
  public:
+  /// `catalogue` outlives the host.
   explicit PluginHost(const Catalogue& catalogue);
+  explicit PluginHost(Catalogue&&) = delete;
   ~PluginHost();
   PluginHost(const PluginHost&) = delete;
   PluginHost& operator=(const PluginHost&) = delete;
@@ -35,8 +38,14 @@ class PluginHost {
   void check(const PluginInfo& plugin) const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  template <class Interface>
+  std::unique_ptr<Interface> make(PluginKind kind, const Choice& choice) const;
+
+  const Catalogue& catalogue_;
 };
+
+/// `PluginHost::check` for one manifest, whatever the search path: what `doctor` runs in a child process, since a library that
+/// aborts while it is opened takes its process with it. Throws PluginError.
+void check_plugin(const std::filesystem::path& manifest);
 
 }  // namespace whence::host

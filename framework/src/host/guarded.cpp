@@ -1,0 +1,175 @@
+#include "host/guarded.h"
+
+#include <utility>
+
+#include "host/guard.h"
+
+namespace whence::host {
+namespace {
+
+class GuardedTokenizer final : public Tokenizer {
+ public:
+  GuardedTokenizer(const Tokenizer& inner, std::string path) : inner_(inner), path_(std::move(path)) {}
+
+  Encoding encode(std::string_view text, const EncodeOptions& options) const override {
+    return guard(path_, "encode", [&] { return inner_.encode(text, options); });
+  }
+  std::vector<Encoding> encode_batch(const std::vector<std::string>& texts, const EncodeOptions& options) const override {
+    return guard(path_, "encode", [&] { return inner_.encode_batch(texts, options); });
+  }
+  std::string decode(const TokenIds& ids, bool skip_special_tokens) const override {
+    return guard(path_, "decode", [&] { return inner_.decode(ids, skip_special_tokens); });
+  }
+  std::optional<std::string> token(std::int64_t id) const override {
+    return guard(path_, "decode", [&] { return inner_.token(id); });
+  }
+  std::optional<std::int64_t> id(std::string_view token) const override {
+    return guard(path_, "encode", [&] { return inner_.id(token); });
+  }
+  const SpecialIds& special_ids() const override {
+    return guard(path_, "special_ids", [&]() -> const SpecialIds& { return inner_.special_ids(); });
+  }
+  const TokenIds& all_special_ids() const override {
+    return guard(path_, "special_ids", [&]() -> const TokenIds& { return inner_.all_special_ids(); });
+  }
+
+ private:
+  const Tokenizer& inner_;
+  std::string path_;
+};
+
+class GuardedModel final : public Model {
+ public:
+  GuardedModel(std::unique_ptr<Model> inner, const std::string& path)
+      : inner_(std::move(inner)),
+        path_(path),
+        tokenizer_(guard(path, "tokenizer", [&]() -> const Tokenizer& { return inner_->tokenizer(); }), path) {}
+
+  const ModelInfo& info() const override {
+    return guard(path_, "info", [&]() -> const ModelInfo& { return inner_->info(); });
+  }
+  const Tokenizer& tokenizer() const override { return tokenizer_; }
+  Generation generate(const Inputs& inputs, const GenerationConfig& config, const GenerationProgress& progress) const override {
+    return guard(path_, "generate", [&] { return inner_->generate(inputs, config, progress); });
+  }
+  Tensor embed(const Tensor& ids, Side side) const override {
+    return guard(path_, "embed", [&] { return inner_->embed(ids, side); });
+  }
+  Forward forward(const Inputs& inputs, const ForwardRequest& request) const override {
+    return guard(path_, "forward", [&] { return inner_->forward(inputs, request); });
+  }
+  Gradients pull_back(const Forward& forward, const Cotangents& cotangents, const PullBackRequest& request) const override {
+    return guard(path_, "pull_back", [&] { return inner_->pull_back(forward, cotangents, request); });
+  }
+  const void* query(std::string_view capability) const override {
+    return guard(path_, "query", [&] { return inner_->query(capability); });
+  }
+
+ private:
+  std::unique_ptr<Model> inner_;
+  std::string path_;
+  GuardedTokenizer tokenizer_;
+};
+
+class GuardedModelLoader final : public ModelLoader {
+ public:
+  GuardedModelLoader(std::unique_ptr<ModelLoader> inner, std::string path) : inner_(std::move(inner)), path_(std::move(path)) {}
+
+  bool recognises(const ModelRequest& request) const override {
+    return guard(path_, "recognise", [&] { return inner_->recognises(request); });
+  }
+  std::unique_ptr<Model> load(const ModelRequest& request) const override {
+    auto model = guard(path_, "load", [&] { return inner_->load(request); });
+    if (!model) throw PluginError(path_, "load", "loaded nothing from " + request.path + "; report this to the plugin's author");
+    return std::make_unique<GuardedModel>(std::move(model), path_);
+  }
+
+ private:
+  std::unique_ptr<ModelLoader> inner_;
+  std::string path_;
+};
+
+class GuardedMethod final : public Method {
+ public:
+  GuardedMethod(std::unique_ptr<Method> inner, std::string path) : inner_(std::move(inner)), path_(std::move(path)) {}
+
+  Attribution attribute(const Problem& problem) const override {
+    return guard(path_, "attribute", [&] { return inner_->attribute(problem); });
+  }
+  const void* query(std::string_view capability) const override {
+    return guard(path_, "query", [&] { return inner_->query(capability); });
+  }
+
+ private:
+  std::unique_ptr<Method> inner_;
+  std::string path_;
+};
+
+class GuardedStepFunction final : public StepFunction {
+ public:
+  GuardedStepFunction(std::unique_ptr<StepFunction> inner, std::string path)
+      : inner_(std::move(inner)), path_(std::move(path)) {}
+
+  Tensor score(const StepInputs& inputs) const override {
+    return guard(path_, "score", [&] { return inner_->score(inputs); });
+  }
+  const void* query(std::string_view capability) const override {
+    return guard(path_, "query", [&] { return inner_->query(capability); });
+  }
+
+ private:
+  std::unique_ptr<StepFunction> inner_;
+  std::string path_;
+};
+
+class GuardedAggregator final : public Aggregator {
+ public:
+  GuardedAggregator(std::unique_ptr<Aggregator> inner, std::string path) : inner_(std::move(inner)), path_(std::move(path)) {}
+
+  void apply(SequenceAttribution& sequence) const override {
+    guard(path_, "aggregate", [&] { inner_->apply(sequence); });
+  }
+  const void* query(std::string_view capability) const override {
+    return guard(path_, "query", [&] { return inner_->query(capability); });
+  }
+
+ private:
+  std::unique_ptr<Aggregator> inner_;
+  std::string path_;
+};
+
+class GuardedRenderer final : public Renderer {
+ public:
+  GuardedRenderer(std::unique_ptr<Renderer> inner, std::string path) : inner_(std::move(inner)), path_(std::move(path)) {}
+
+  std::string render(const AttributionOutput& output, const Canvas& canvas) const override {
+    return guard(path_, "render", [&] { return inner_->render(output, canvas); });
+  }
+  const void* query(std::string_view capability) const override {
+    return guard(path_, "query", [&] { return inner_->query(capability); });
+  }
+
+ private:
+  std::unique_ptr<Renderer> inner_;
+  std::string path_;
+};
+
+}  // namespace
+
+std::unique_ptr<ModelLoader> guarded(std::unique_ptr<ModelLoader> loader, const std::string& path) {
+  return std::make_unique<GuardedModelLoader>(std::move(loader), path);
+}
+std::unique_ptr<Method> guarded(std::unique_ptr<Method> method, const std::string& path) {
+  return std::make_unique<GuardedMethod>(std::move(method), path);
+}
+std::unique_ptr<StepFunction> guarded(std::unique_ptr<StepFunction> function, const std::string& path) {
+  return std::make_unique<GuardedStepFunction>(std::move(function), path);
+}
+std::unique_ptr<Aggregator> guarded(std::unique_ptr<Aggregator> aggregator, const std::string& path) {
+  return std::make_unique<GuardedAggregator>(std::move(aggregator), path);
+}
+std::unique_ptr<Renderer> guarded(std::unique_ptr<Renderer> renderer, const std::string& path) {
+  return std::make_unique<GuardedRenderer>(std::move(renderer), path);
+}
+
+}  // namespace whence::host
