@@ -259,6 +259,24 @@ TEST_F(GgufFileTest, NamesTheNearestTensorAndHidesControlCharacters) {
   EXPECT_EQ(open_error(Builder().key("\x1b[31m\n", 77, "")).substr(0, 18), "metadata '?[31m?' ");
 }
 
+TEST(GgufModel, ReadsMetadataOfTheReferencePackage) {
+  const GgufFile file(WHENCE_TEST_DATA "/weights/metadata.gguf");
+  EXPECT_EQ(file.get<std::int64_t>("u8"), 200);
+  EXPECT_EQ(file.get<std::int64_t>("i16"), -300);
+  EXPECT_EQ(file.get<std::int64_t>("u64"), std::int64_t{1} << 40);
+  EXPECT_EQ(file.get<double>("f32"), 1.5);
+  EXPECT_EQ(file.get<double>("f64"), 0.1);
+  EXPECT_EQ(file.get<bool>("bool"), true);
+  EXPECT_EQ(file.get<std::string>("string"), "na\u00efve");
+  EXPECT_EQ(file.get<std::vector<std::int64_t>>("integers"), (std::vector<std::int64_t>{1, -2, 3}));
+  EXPECT_EQ(file.get<std::vector<double>>("floats"), (std::vector<double>{0.5, 2}));
+  EXPECT_EQ(file.get<std::vector<bool>>("bools"), (std::vector<bool>{false, true}));
+  EXPECT_EQ(file.get<std::vector<std::string>>("strings"), (std::vector<std::string>{"", "b"}));
+  EXPECT_EQ(file.get<std::int64_t>("general.alignment"), 64);
+  EXPECT_EQ(file.load("first")[2][1].item<float>(), 5);
+  EXPECT_EQ(file.load("second")[1][31].item<float>(), -1.5);
+}
+
 TEST(GgufModel, SmolLm2AgreesWithTheReferencePackage) {
   const GgufFile file(WHENCE_MODELS_DIR "/SmolLM2-135M-Instruct.Q4_1.gguf");
   EXPECT_EQ(file.names().size(), 272u);
