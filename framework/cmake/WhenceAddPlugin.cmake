@@ -1,11 +1,16 @@
-# whence_add_plugin(NAME name KIND kind SOURCES ... [LIBRARIES ...] [VERSION x.y.z] [DESTINATION dir])
+# whence_add_plugin(NAME name KIND kind SOURCES ... [LIBRARIES ...] [VERSION x.y.z] [DECLARATION file] [DESTINATION dir]
+#                   [FIXTURE])
 #
-# Builds one plugin library from the folder that holds its plugin.yaml, writes the manifest beside it, installs both and
-# registers a conformance test. KIND is model, method, step_function, aggregator or renderer. The same call serves inside and
-# outside this project.
+# Builds one plugin library, writes the manifest beside it, installs both and registers a conformance test. KIND is model,
+# method, step_function, aggregator or renderer. The same call serves inside and outside this project.
 #
+# VERSION      default: that of the calling project
+# DECLARATION  default: plugin.yaml in the calling folder
 # DESTINATION  install folder; default: the plugin folder of the whence that is built or was found
-# Output       <kind>.<name>.wplugin and <kind>.<name>.manifest.yaml in ${WHENCE_PLUGIN_OUTPUT_DIR}
+# FIXTURE      neither installed nor tested: for tests that need a plugin, or a broken one
+# Target       whence_<kind>_<name>
+# Output       <kind>.<name>.wplugin and <kind>.<name>.manifest.yaml in ${WHENCE_PLUGIN_OUTPUT_DIR}, which is the folder
+#              plugins of the build tree where the calling project has not set it
 
 set(WHENCE_CMAKE_DIR ${CMAKE_CURRENT_LIST_DIR})
 
@@ -17,8 +22,39 @@ function(whence_build_id variable)
       PARENT_SCOPE)
 endfunction()
 
+# Sets `variable` to the command that writes the manifest of the plugin `target` for the library at `library`.
+function(_whence_manifest_command variable target library manifest)
+  get_target_property(declaration ${target} WHENCE_DECLARATION)
+  get_target_property(version ${target} WHENCE_VERSION)
+  whence_build_id(build_id)
+  set(${variable}
+      ${CMAKE_COMMAND}
+      -D "PLUGIN_YAML=${declaration}"
+      -D "LIBRARY=${library}"
+      -D "INCLUDE_DIRS=$<JOIN:$<TARGET_PROPERTY:whence::framework,INTERFACE_INCLUDE_DIRECTORIES>,|>"
+      -D "BUILD_ID=${build_id}"
+      -D "VERSION=${version}"
+      -D "OUTPUT=${manifest}"
+      -P "${WHENCE_CMAKE_DIR}/write_manifest.cmake"
+      PARENT_SCOPE)
+endfunction()
+
+function(_whence_install_plugin target file destination)
+  install(TARGETS ${target} LIBRARY DESTINATION ${destination})
+  # The run path is rewritten while installing, so the checksum of the installed file is another one.
+  cmake_path(IS_ABSOLUTE destination is_absolute)
+  if(is_absolute)
+    set(installed "\$ENV{DESTDIR}${destination}/${file}")
+  else()
+    set(installed "\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${destination}/${file}")
+  endif()
+  _whence_manifest_command(command ${target} ${installed}.wplugin ${installed}.manifest.yaml)
+  list(JOIN command "\" \"" command)
+  install(CODE "execute_process(COMMAND \"${command}\" COMMAND_ERROR_IS_FATAL ANY)")
+endfunction()
+
 function(whence_add_plugin)
-  cmake_parse_arguments(arg "" "NAME;KIND;VERSION;DESTINATION" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "FIXTURE" "NAME;KIND;VERSION;DECLARATION;DESTINATION" "SOURCES;LIBRARIES" ${ARGN})
   set(kinds model method step_function aggregator renderer)
   if(NOT arg_KIND IN_LIST kinds)
     message(FATAL_ERROR "whence_add_plugin: KIND '${arg_KIND}' is none of ${kinds}")
@@ -26,6 +62,10 @@ function(whence_add_plugin)
   if(NOT arg_VERSION)
     set(arg_VERSION ${PROJECT_VERSION})
   endif()
+  if(NOT arg_DECLARATION)
+    set(arg_DECLARATION plugin.yaml)
+  endif()
+  cmake_path(ABSOLUTE_PATH arg_DECLARATION)
   if(NOT arg_DESTINATION)
     set(arg_DESTINATION ${WHENCE_PLUGIN_INSTALL_DIR})
   endif()
@@ -35,7 +75,6 @@ function(whence_add_plugin)
   whence_build_id(build_id)
   set(target whence_${arg_KIND}_${arg_NAME})
   set(file ${arg_KIND}.${arg_NAME})
-  set(manifest ${WHENCE_PLUGIN_OUTPUT_DIR}/${file}.manifest.yaml)
 
   add_library(${target} MODULE ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE whence::framework ${arg_LIBRARIES})
@@ -44,8 +83,9 @@ function(whence_add_plugin)
   set_target_properties(
     ${target}
     PROPERTIES PREFIX "" SUFFIX ".wplugin" OUTPUT_NAME ${file} LIBRARY_OUTPUT_DIRECTORY ${WHENCE_PLUGIN_OUTPUT_DIR}
-               CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON LINK_DEPENDS ${WHENCE_CMAKE_DIR}/plugin_exports.map
-               INSTALL_RPATH_USE_LINK_PATH ON)
+               CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+               LINK_DEPENDS "${WHENCE_CMAKE_DIR}/plugin_exports.map;${WHENCE_CMAKE_DIR}/write_manifest.cmake;${arg_DECLARATION}"
+               INSTALL_RPATH_USE_LINK_PATH ON WHENCE_DECLARATION ${arg_DECLARATION} WHENCE_VERSION "${arg_VERSION}")
   # Exceptions, vtables and autograd nodes of a plugin outlive every handle to it, so it is never unloaded; nothing but the
   # descriptor is exported, and nothing may stay undefined.
   target_link_options(${target} PRIVATE -Wl,-z,nodelete -Wl,--version-script=${WHENCE_CMAKE_DIR}/plugin_exports.map)
@@ -56,30 +96,15 @@ function(whence_add_plugin)
     whence_use_pch(${target})
   endif()
 
-  add_custom_command(
-    OUTPUT ${manifest}
-    COMMAND
-      ${CMAKE_COMMAND} -D PLUGIN_YAML=${CMAKE_CURRENT_SOURCE_DIR}/plugin.yaml -D LIBRARY=$<TARGET_FILE:${target}> -D
-      ABI_HEADER=$<JOIN:$<TARGET_PROPERTY:whence::framework,INTERFACE_INCLUDE_DIRECTORIES>,$<SEMICOLON>> -D
-      BUILD_ID=${build_id} -D VERSION=${arg_VERSION} -D OUTPUT=${manifest} -P ${WHENCE_CMAKE_DIR}/write_manifest.cmake
-    DEPENDS ${target} ${CMAKE_CURRENT_SOURCE_DIR}/plugin.yaml ${WHENCE_CMAKE_DIR}/write_manifest.cmake
-    VERBATIM)
-  add_custom_target(${target}_manifest ALL DEPENDS ${manifest})
+  # Part of the link step, so that there is never a library with the manifest of an older one.
+  set(manifest ${WHENCE_PLUGIN_OUTPUT_DIR}/${file}.manifest.yaml)
+  _whence_manifest_command(command ${target} $<TARGET_FILE:${target}> ${manifest})
+  add_custom_command(TARGET ${target} POST_BUILD COMMAND ${command} BYPRODUCTS ${manifest} VERBATIM)
 
-  install(TARGETS ${target} LIBRARY DESTINATION ${arg_DESTINATION})
-  # The run path is rewritten while installing, so the checksum of the installed file is another one.
-  install(
-    CODE "
-    execute_process(
-      COMMAND \"${CMAKE_COMMAND}\" -D \"PLUGIN_YAML=${CMAKE_CURRENT_SOURCE_DIR}/plugin.yaml\"
-        -D \"LIBRARY=\$ENV{DESTDIR}$<IF:$<BOOL:$<PATH:IS_ABSOLUTE,${arg_DESTINATION}>>,,\${CMAKE_INSTALL_PREFIX}/>${arg_DESTINATION}/${file}.wplugin\"
-        -D \"ABI_HEADER=$<JOIN:$<TARGET_PROPERTY:whence::framework,INTERFACE_INCLUDE_DIRECTORIES>,;>\"
-        -D \"BUILD_ID=${build_id}\" -D \"VERSION=${arg_VERSION}\"
-        -D \"OUTPUT=\$ENV{DESTDIR}$<IF:$<BOOL:$<PATH:IS_ABSOLUTE,${arg_DESTINATION}>>,,\${CMAKE_INSTALL_PREFIX}/>${arg_DESTINATION}/${file}.manifest.yaml\"
-        -P \"${WHENCE_CMAKE_DIR}/write_manifest.cmake\"
-      COMMAND_ERROR_IS_FATAL ANY)")
-
-  if(TARGET whence::whence)
-    add_test(NAME conformance.${file} COMMAND whence::whence doctor --plugin ${manifest})
+  if(NOT arg_FIXTURE)
+    _whence_install_plugin(${target} ${file} ${arg_DESTINATION})
+    if(TARGET whence::whence)
+      add_test(NAME conformance.${file} COMMAND $<TARGET_FILE:whence::whence> doctor --plugin ${manifest})
+    endif()
   endif()
 endfunction()

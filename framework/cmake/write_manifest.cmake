@@ -1,14 +1,16 @@
 # Writes the manifest of one plugin library: what the host compares before it opens the library, and the whole plugin.yaml.
-# cmake -D PLUGIN_YAML=.. -D LIBRARY=.. -D ABI_HEADER=<include folders> -D BUILD_ID=.. -D VERSION=.. -D OUTPUT=.. -P write_manifest.cmake
+# cmake -D PLUGIN_YAML=.. -D LIBRARY=.. -D INCLUDE_DIRS=<folders, separated by |> -D BUILD_ID=.. -D VERSION=.. -D OUTPUT=..
+#       -P write_manifest.cmake
 
-foreach(folder IN LISTS ABI_HEADER)
+string(REPLACE "|" ";" include_dirs "${INCLUDE_DIRS}")
+foreach(folder IN LISTS include_dirs)
   if(EXISTS ${folder}/whence/plugin.h)
     file(STRINGS ${folder}/whence/plugin.h abi_line REGEX "^#define WHENCE_PLUGIN_ABI [0-9]+")
   endif()
 endforeach()
 string(REGEX MATCH "[0-9]+$" abi "${abi_line}")
 if(NOT abi)
-  message(FATAL_ERROR "whence/plugin.h with WHENCE_PLUGIN_ABI not found in: ${ABI_HEADER}")
+  message(FATAL_ERROR "whence/plugin.h with WHENCE_PLUGIN_ABI not found in: ${INCLUDE_DIRS}")
 endif()
 file(SHA256 ${LIBRARY} sha256)
 file(SIZE ${LIBRARY} size)
