@@ -2,13 +2,23 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 namespace whence {
 namespace {
 
-bool starts_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
+/// The characters [span.start, span.end) of a UTF-8 text.
+std::string slice_characters(const std::string& text, const Span& span) {
+  std::string slice;
+  std::int64_t position = -1;
+  for (const char byte : text) {
+    if ((static_cast<unsigned char>(byte) & 0xC0) != 0x80) ++position;
+    if (position >= span.start && position < span.end) slice += byte;
+  }
+  return slice;
+}
 
 ReferenceStrings read_strings() {
   std::ifstream file(WHENCE_TEST_DATA "/cases/tokenizers.json");
@@ -26,18 +36,6 @@ const ReferenceStrings& ReferenceStrings::get() {
   static const ReferenceStrings strings = read_strings();
   return strings;
 }
-
-std::string slice_characters(const std::string& text, const Span& span) {
-  std::string slice;
-  std::int64_t position = -1;
-  for (const char byte : text) {
-    if (starts_character(byte)) ++position;
-    if (position >= span.start && position < span.end) slice += byte;
-  }
-  return slice;
-}
-
-std::int64_t count_characters(const std::string& text) { return std::count_if(text.begin(), text.end(), starts_character); }
 
 void expect_agreement(const Tokenizer& tokenizer, const ReferenceTokenizer& reference) {
   const auto& strings = ReferenceStrings::get().strings;
@@ -57,6 +55,27 @@ void expect_agreement(const Tokenizer& tokenizer, const ReferenceTokenizer& refe
         EXPECT_EQ(encoding.offsets[token], (Span{0, 0}));
       }
     }
+  }
+}
+
+void expect_exact_offsets(const Tokenizer& tokenizer) {
+  for (const auto& text : ReferenceStrings::get().strings) {
+    SCOPED_TRACE(text);
+    const auto encoding = tokenizer.encode(text, {.add_special_tokens = false});
+    std::string whole;
+    for (std::size_t first = 0; first < encoding.ids.size();) {
+      // Tokens that share a character are compared as one: together they are whole characters.
+      Span span = encoding.offsets[first];
+      std::size_t last = first + 1;
+      while (last < encoding.ids.size() && encoding.offsets[last].start < span.end) {
+        span.end = std::max(span.end, encoding.offsets[last++].end);
+      }
+      const TokenIds ids(encoding.ids.begin() + first, encoding.ids.begin() + last);
+      EXPECT_EQ(slice_characters(text, span), tokenizer.decode(ids, false));
+      whole += slice_characters(text, span);
+      first = last;
+    }
+    EXPECT_EQ(whole, text) << "every character belongs to a token";
   }
 }
 

@@ -23,13 +23,11 @@ struct ReferenceStrings {
   static const ReferenceStrings& get();
 };
 
-/// The characters [span.start, span.end) of a UTF-8 text.
-std::string slice_characters(const std::string& text, const Span& span);
-
-/// Number of characters of a UTF-8 text.
-std::int64_t count_characters(const std::string& text);
-
 /// Expects ids, ids without special tokens and decoded text of every string to be those of the reference.
 void expect_agreement(const Tokenizer& tokenizer, const ReferenceTokenizer& reference);
+
+/// Expects of a byte-level tokenizer that does not normalise: the characters at a token's offsets are its text, and a
+/// token that is a part of a character has the offsets of that character.
+void expect_exact_offsets(const Tokenizer& tokenizer);
 
 }  // namespace whence
