@@ -7,44 +7,50 @@
 
 #include "host/param_check.h"
 #include "whence/generation.h"
-#include "whence/span.h"
 #include "whence/value.h"
 
 namespace whence::host {
 
-/// One text to attribute. `labels` name character ranges of the text (roles, passages); they become labels on positions.
+/// One text to attribute.
 struct InputText {
-  std::string id;                        ///< unique in the run; default: its index
-  std::string input;                     ///< prompt, or source of an encoder-decoder model
-  std::optional<std::string> generated;  ///< full forced text (decoder-only: starts with the prompt); absent: generate
+  std::string id;                          ///< unique in the run; default: its index
+  std::string text;                        ///< prompt, or source of an encoder-decoder model
+  std::optional<std::string> generated;    ///< full forced text (decoder-only: starts with the prompt); absent: generate
   std::optional<std::int64_t> start, end;  ///< explained positions [start, end) of the target; negative counts from the end
   Mark where;
+
+  bool operator==(const InputText& other) const;  ///< `where` aside
 };
 
 /// One attribution of an experiment.
 struct AttributionSpec {
-  std::string name;             ///< file stem of its result; unique
+  std::string name;  ///< file stem of its result; unique
   Choice method;
-  Choice attributed_function;   ///< default: probability
+  Choice attributed_function{"probability", {}, {}};
   std::vector<Choice> step_scores;
   /// Chain for the rendered outputs; absent: the default of the result's granularity. Results keep full granularity.
   std::optional<std::vector<Choice>> aggregation;
+
+  bool operator==(const AttributionSpec&) const = default;
 };
 
 /// One rendering of every attribution.
 struct OutputSpec {
   Choice renderer;
   std::string file;  ///< file name in the run directory, "{name}" stands for the attribution; empty: standard output
+
+  bool operator==(const OutputSpec&) const = default;
 };
 
 /// An experiment file, checked for shape but not yet against plugins. The schema is docs/experiment-yaml.md.
 struct Experiment {
-  std::string name;
+  std::string name = "whence";
   std::filesystem::path file;  ///< empty when it was made by the command line
   std::string model_path;
   std::optional<std::string> model_plugin;  ///< absent: the one that recognises the checkpoint
   std::string dtype = "float32";
   std::vector<InputText> inputs;
+  std::optional<std::filesystem::path> input_file;  ///< where the inputs were read from, if not from the experiment itself
   GenerationConfig generation;
   std::vector<AttributionSpec> attributions;
   std::vector<OutputSpec> outputs;
@@ -55,13 +61,30 @@ struct Experiment {
   int threads = 0;                ///< 0: libtorch's default
   std::int64_t memory_bytes = 0;  ///< 0: a share of what is free
   std::vector<std::filesystem::path> plugin_paths;
-  std::filesystem::path output_dir;  ///< parent of run directories; default "runs"
+  std::filesystem::path output_dir = "runs";  ///< parent of run directories
 };
 
-/// Throws ConfigError/UnknownName with file:line:column; relative paths are relative to the experiment's folder.
+/// Throws ConfigError/UnknownName with file:line:column, InputError for the file of inputs; relative paths are relative to the
+/// experiment's folder.
 Experiment load_experiment(const std::filesystem::path& path);
 Experiment parse_experiment(const Value& document, const std::filesystem::path& base);
 /// The experiment with every default written out, as stored in a run directory: parses to an equal experiment.
 Value resolved(const Experiment& experiment);
+
+/// A plugin as users write it: `name`, or `name: {parameter: value}`.
+Choice parse_choice(const Value& value, std::string_view what);
+/// Generation options under the names of the schema.
+GenerationConfig parse_generation(const Value& value);
+/// A number of bytes, or text such as "2 GiB".
+std::int64_t parse_bytes(const Value& value);
+/// Absolute path of a checkpoint: "~" is the home folder; what does not lie in `base` and is a bare name is looked for in the
+/// folders of WHENCE_MODELS (colon separated). A path that exists nowhere comes back as if it lay in `base`.
+std::string find_model(const std::string& path, const std::filesystem::path& base);
+
+/// Texts of a file: one per line, or one JSON object per line when its name ends in ".jsonl". `fields` maps text, generated,
+/// id, start and end to the members that hold them. Throws InputError with file:line.
+std::vector<InputText> read_inputs(const std::filesystem::path& file, const Value& fields);
+/// Gives every input without an id its index and throws ConfigError when two share one.
+void name_inputs(std::vector<InputText>& inputs);
 
 }  // namespace whence::host

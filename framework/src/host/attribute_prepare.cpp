@@ -1,0 +1,166 @@
+#include "host/attribute.h"
+
+#include <ATen/ops/zeros.h>
+
+namespace whence::host {
+namespace {
+
+std::string place_of(const InputText& input) {
+  const std::string where = input.where.text();
+  return (where.empty() ? "" : where + ": ") + "input '" + input.id + "'";
+}
+
+std::string quoted(const std::string& text) {
+  constexpr std::size_t kShown = 120;
+  if (text.size() <= kShown) return "'" + text + "'";
+  std::size_t cut = kShown;
+  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;
+  return "'" + text.substr(0, cut) + "...'";
+}
+
+/// Ids of a text as one sequence: a BOS that both the text and the tokenizer wrote counts once, and a prompt stays open, since
+/// an end mark of the tokenizer's template would stand between it and its continuation.
+TokenIds encode(const Tokenizer& tokenizer, const std::string& text, bool open) {
+  Encoding encoding = tokenizer.encode(text);
+  TokenIds ids = std::move(encoding.ids);
+  if (open)
+    while (!ids.empty() && encoding.special[ids.size() - 1] && ids.back() == tokenizer.special_ids().eos) ids.pop_back();
+  const auto bos = tokenizer.special_ids().bos;
+  if (bos && ids.size() > 1 && ids[0] == *bos && ids[1] == *bos) ids.erase(ids.begin());
+  return ids;
+}
+
+TokenIds encode_prompt(const Model& model, const InputText& input) {
+  if (input.text.empty()) throw InputError(place_of(input) + ": the text is empty; a model needs at least one token to start from");
+  TokenIds ids = encode(model.tokenizer(), input.text, true);
+  if (ids.empty()) throw InputError(place_of(input) + ": the tokenizer makes no token of " + quoted(input.text) + "; give another text");
+  return ids;
+}
+
+void check_length(const Model& model, const InputText& input, std::size_t length, const std::string& what, std::int64_t room) {
+  const std::int64_t most = model.info().max_positions;
+  if (most > 0 && static_cast<std::int64_t>(length) + room > most)
+    throw InputError(place_of(input) + ": " + what + " has " + std::to_string(length) + " tokens, the context of model '" + model.info().name +
+                     "' holds " + std::to_string(most) + (room ? " and one must be left to generate" : "") + "; shorten the text");
+}
+
+std::string token_texts(const Tokenizer& tokenizer, const TokenIds& ids, std::size_t from, std::size_t to) {
+  std::string text;
+  for (std::size_t i = from; i < std::min(to, ids.size()); ++i) text += (text.empty() ? "" : " ") + tokenizer.token(ids[i]).value_or("?");
+  return text;
+}
+
+TokenIds encode_forced(const Model& model, const InputText& input, const TokenIds& prompt) {
+  const std::string& text = *input.generated;
+  if (!text.starts_with(input.text))
+    throw InputError(place_of(input) + ": the generated text does not extend the prompt: prompt " + quoted(input.text) + ", generated " +
+                     quoted(text) + "; write the prompt at its beginning, too");
+  TokenIds ids = encode(model.tokenizer(), text, false);
+  if (ids.size() < prompt.size() || !std::equal(prompt.begin(), prompt.end(), ids.begin())) {
+    const std::size_t same = std::mismatch(prompt.begin(), prompt.end(), ids.begin(), ids.end()).first - prompt.begin();
+    const std::size_t from = same ? same - 1 : 0;
+    throw InputError(place_of(input) + ": the tokens of the prompt are no prefix of those of the generated text: from token " +
+                     std::to_string(same) + " on the prompt has '" + token_texts(model.tokenizer(), prompt, from, prompt.size()) +
+                     "', the generated text '" + token_texts(model.tokenizer(), ids, from, prompt.size() + 1) +
+                     "'; end the prompt where a token ends, for instance before a space");
+  }
+  check_length(model, input, ids.size(), "the generated text", 0);
+  return ids;
+}
+
+/// Explained positions of a target of `length` tokens whose first `prompt` are given.
+Span steps_of(const InputText& input, std::int64_t prompt, std::int64_t length) {
+  const auto counted = [&](const std::optional<std::int64_t>& position, std::int64_t otherwise) {
+    return !position ? otherwise : *position < 0 ? *position + length : *position;
+  };
+  const Span steps{counted(input.start, prompt), counted(input.end, length)};
+  const auto range = [&] { return "[" + std::to_string(steps.start) + ", " + std::to_string(steps.end) + ")"; };
+  if (!input.start && !input.end && prompt == length)
+    throw InputError(place_of(input) + ": the generated text adds no token to the prompt, so there is no step to explain; extend it");
+  if (steps.start < 1)
+    throw InputError(place_of(input) + ": positions " + range() + " start before 1; the first token has no prefix that could explain it");
+  if (steps.end > length)
+    throw InputError(place_of(input) + ": positions " + range() + " end beyond the " + std::to_string(length) +
+                     " tokens of the text; negative positions count from the end");
+  if (steps.start >= steps.end)
+    throw InputError(place_of(input) + ": positions " + range() + " hold no step; start must be below end (prompt: " + std::to_string(prompt) +
+                     " tokens, text: " + std::to_string(length) + ")");
+  return steps;
+}
+
+PaddedIds padded(const std::vector<const TokenIds*>& rows) {
+  std::size_t longest = 0;
+  for (const TokenIds* row : rows) longest = std::max(longest, row->size());
+  const auto count = static_cast<std::int64_t>(rows.size());
+  PaddedIds batch{at::zeros({count, static_cast<std::int64_t>(longest)}, at::kLong), at::zeros({count}, at::kLong)};
+  auto ids = batch.ids.accessor<std::int64_t, 2>();
+  auto lengths = batch.lengths.accessor<std::int64_t, 1>();
+  for (std::int64_t b = 0; b < count; ++b) {
+    for (std::size_t l = 0; l < rows[b]->size(); ++l) ids[b][static_cast<std::int64_t>(l)] = (*rows[b])[l];
+    lengths[b] = static_cast<std::int64_t>(rows[b]->size());
+  }
+  return batch;
+}
+
+/// Appends a continuation to every id list in `texts`.
+void generate(const Model& model, const std::vector<InputText>& inputs, const std::vector<std::size_t>& wanted,
+              const GenerationConfig& config, const PrepareOptions& options, std::vector<TokenIds>& ids) {
+  for (std::size_t first = 0; first < wanted.size(); first += options.batch_size) {
+    const std::size_t last = std::min(wanted.size(), first + static_cast<std::size_t>(options.batch_size));
+    std::vector<const TokenIds*> prompts;
+    for (std::size_t i = first; i < last; ++i) prompts.push_back(&ids[wanted[i]]);
+    GenerationProgress progress;
+    const auto most = static_cast<std::int64_t>(prompts.size()) * config.max_new_tokens;
+    if (options.progress) progress = [&](std::int64_t made) { options.progress(std::min(made, most), most); };
+    const Generation made = model.generate({.target = padded(prompts)}, config, progress);
+    for (std::size_t i = first; i < last; ++i) {
+      const TokenIds& added = made.ids.at(i - first);
+      if (added.empty()) throw InputError(place_of(inputs[wanted[i]]) + ": the model generated nothing; raise max_new_tokens or shorten the text");
+      ids[wanted[i]].insert(ids[wanted[i]].end(), added.begin(), added.end());
+    }
+  }
+}
+
+std::vector<Token> tokens_of(const Tokenizer& tokenizer, const TokenIds& ids) {
+  std::vector<Token> tokens;
+  for (const std::int64_t id : ids) tokens.push_back({tokenizer.token(id).value_or(""), id});
+  return tokens;
+}
+
+}  // namespace
+
+std::vector<PreparedText> prepare_sequences(const Model& model, const std::vector<InputText>& inputs,
+                                            const GenerationConfig& generation, const PrepareOptions& options) {
+  if (model.info().kind != ModelKind::decoder_only)
+    throw ModelError(model.info().name + ": is an encoder-decoder model; this version attributes decoder-only models");
+  std::vector<TokenIds> ids;
+  std::vector<std::int64_t> prompt_lengths;
+  std::vector<std::size_t> to_generate;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    TokenIds prompt = encode_prompt(model, inputs[i]);
+    prompt_lengths.push_back(static_cast<std::int64_t>(prompt.size()));
+    if (inputs[i].generated) {
+      ids.push_back(encode_forced(model, inputs[i], prompt));
+    } else {
+      check_length(model, inputs[i], prompt.size(), "the text", 1);
+      to_generate.push_back(i);
+      ids.push_back(std::move(prompt));
+    }
+  }
+  generate(model, inputs, to_generate, generation, options, ids);
+
+  std::vector<PreparedText> texts;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    PreparedText text;
+    text.input_text = inputs[i].text;
+    text.constrained = inputs[i].generated.has_value();
+    text.generated_text = text.constrained ? *inputs[i].generated : model.tokenizer().decode(ids[i], true);
+    text.sequence.id = inputs[i].id;
+    text.sequence.target = tokens_of(model.tokenizer(), ids[i]);
+    text.sequence.steps = steps_of(inputs[i], prompt_lengths[i], static_cast<std::int64_t>(ids[i].size()));
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+}  // namespace whence::host

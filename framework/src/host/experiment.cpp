@@ -1,0 +1,359 @@
+#include "host/experiment.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <set>
+
+#include "host/yaml.h"
+
+namespace whence::host {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::int64_t integer_from(const Value& value, std::string_view key, std::int64_t least,
+                          std::int64_t most = std::numeric_limits<std::int64_t>::max()) {
+  const std::int64_t number = value.as_int();
+  if (number < least || number > most)
+    throw ConfigError(value.mark(), "'" + std::string(key) + "' is " + std::to_string(number) + "; expected " +
+                                        (number < least ? "at least " + std::to_string(least) : "at most " + std::to_string(most)));
+  return number;
+}
+
+/// Names that become files: no separators, nothing hidden.
+std::string file_name_from(const Value& value, std::string_view key) {
+  const std::string& name = value.as_string();
+  const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
+  if (name.empty() || name.front() == '.' || !plain)
+    throw ConfigError(value.mark(), "'" + std::string(key) + "' is '" + name +
+                                        "'; it names files, so expected letters, digits, '-', '_' and '.', and no '.' at the start");
+  return name;
+}
+
+std::vector<Value> one_or_many(const Value& value) { return value.is_list() ? value.as_list() : std::vector<Value>{value}; }
+
+std::vector<Choice> parse_choices(const Value& value, std::string_view what) {
+  std::vector<Choice> choices;
+  for (const Value& item : one_or_many(value)) choices.push_back(parse_choice(item, what));
+  return choices;
+}
+
+InputText parse_input(const Value& value) {
+  InputText input;
+  input.where = value.mark();
+  if (!value.is_map()) {
+    input.text = value.as_string();
+    return input;
+  }
+  value.require_known_keys({"id", "text", "generated", "start", "end"});
+  input.text = value.at("text").as_string();
+  if (const Value* id = value.find("id")) input.id = id->is_int() ? std::to_string(id->as_int()) : id->as_string();
+  if (const Value* generated = value.find("generated"); generated && !generated->is_null()) input.generated = generated->as_string();
+  if (const Value* start = value.find("start"); start && !start->is_null()) input.start = start->as_int();
+  if (const Value* end = value.find("end"); end && !end->is_null()) input.end = end->as_int();
+  return input;
+}
+
+void parse_inputs(const Value& value, const fs::path& base, Experiment& experiment) {
+  if (value.is_map()) {
+    if (const Value* file = value.find("file")) {
+      value.require_known_keys({"file", "fields"});
+      experiment.input_file = (base / file->as_string()).lexically_normal();
+      const Value* fields = value.find("fields");
+      experiment.inputs = read_inputs(*experiment.input_file, fields ? *fields : Value());
+    } else {
+      experiment.inputs.push_back(parse_input(value));
+    }
+  } else {
+    for (const Value& item : one_or_many(value)) experiment.inputs.push_back(parse_input(item));
+  }
+  if (experiment.inputs.empty()) throw ConfigError(value.mark(), "'inputs' is empty; give at least one text");
+  name_inputs(experiment.inputs);
+}
+
+void parse_model(const Value& value, const fs::path& base, Experiment& experiment) {
+  if (value.is_map()) {
+    value.require_known_keys({"path", "plugin", "dtype"});
+    experiment.model_path = find_model(value.at("path").as_string(), base);
+    if (const Value* plugin = value.find("plugin"); plugin && !plugin->is_null()) experiment.model_plugin = plugin->as_string();
+    if (const Value* dtype = value.find("dtype")) experiment.dtype = dtype->as_string();
+  } else {
+    experiment.model_path = find_model(value.as_string(), base);
+  }
+}
+
+/// A choice whose parameters may also stand beside it, under `params`.
+Choice parse_choice_with_params(const Value& value, const Value* params, std::string_view what) {
+  Choice choice = parse_choice(value, what);
+  if (!params || params->is_null()) return choice;
+  if (!choice.params.is_null())
+    throw ConfigError(params->mark(), "parameters of " + std::string(what) + " '" + choice.name + "' are given twice; keep one place");
+  params->as_map();
+  choice.params = *params;
+  return choice;
+}
+
+AttributionSpec parse_attribution(const Value& value) {
+  AttributionSpec spec;
+  if (!value.is_map()) {
+    spec.method = parse_choice(value, "method");
+  } else {
+    value.require_known_keys({"name", "method", "params", "attributed_function", "step_scores", "aggregation"});
+    spec.method = parse_choice_with_params(value.at("method"), value.find("params"), "method");
+    if (const Value* function = value.find("attributed_function")) spec.attributed_function = parse_choice(*function, "step function");
+    if (const Value* scores = value.find("step_scores"); scores && !scores->is_null())
+      spec.step_scores = parse_choices(*scores, "step function");
+    if (const Value* chain = value.find("aggregation"); chain && !chain->is_null()) spec.aggregation = parse_choices(*chain, "aggregator");
+    if (const Value* name = value.find("name")) spec.name = file_name_from(*name, "name");
+  }
+  if (spec.name.empty()) spec.name = spec.method.name;
+  std::set<std::string> seen;
+  for (const Choice& score : spec.step_scores)
+    if (!seen.insert(score.name).second)
+      throw ConfigError(score.where, "the step score '" + score.name + "' is listed twice; results hold one under each name");
+  return spec;
+}
+
+void parse_attributions(const Value& value, Experiment& experiment) {
+  std::set<std::string> seen;
+  for (const Value& item : one_or_many(value)) {
+    experiment.attributions.push_back(parse_attribution(item));
+    if (const std::string& name = experiment.attributions.back().name; !seen.insert(name).second)
+      throw ConfigError(item.mark(), "two attributions are named '" + name + "'; give this one another 'name', since it names the result file");
+  }
+  if (experiment.attributions.empty()) throw ConfigError(value.mark(), "'attributions' is empty; give at least one method");
+}
+
+OutputSpec parse_output(const Value& value) {
+  OutputSpec output;
+  if (!value.is_map() || !value.find("renderer")) {
+    output.renderer = parse_choice(value, "renderer");
+    return output;
+  }
+  value.require_known_keys({"renderer", "params", "file"});
+  output.renderer = parse_choice_with_params(value.at("renderer"), value.find("params"), "renderer");
+  const Value* file = value.find("file");
+  if (!file || file->is_null()) return output;
+  output.file = file->as_string();
+  std::string plain = output.file;
+  for (std::size_t at; (at = plain.find("{name}")) != std::string::npos;) plain.replace(at, 6, "name");
+  file_name_from(Value(plain, file->mark()), "file");
+  if (plain == output.file)
+    throw ConfigError(file->mark(), "'file' is '" + output.file + "'; write {name} where the name of the attribution goes, since every attribution is rendered");
+  return output;
+}
+
+Value text(const std::string& value) { return Value(value); }
+Value number(std::int64_t value) { return Value(value); }
+
+Value choice_value(const Choice& choice) {
+  if (choice.params.is_null() || choice.params.as_map().empty()) return text(choice.name);
+  return Value(Value::Map{{choice.name, choice.params}});
+}
+
+Value choices_value(const std::vector<Choice>& choices) {
+  Value::List list;
+  for (const Choice& choice : choices) list.push_back(choice_value(choice));
+  return Value(std::move(list));
+}
+
+template <class T>
+Value list_value(const std::vector<T>& items) {
+  return Value(Value::List(items.begin(), items.end()));
+}
+
+Value generation_value(const GenerationConfig& config) {
+  Value::Map map{{"max_new_tokens", number(config.max_new_tokens)},
+                 {"do_sample", Value(config.do_sample)},
+                 {"temperature", Value(config.temperature)},
+                 {"top_k", number(config.top_k)},
+                 {"top_p", Value(config.top_p)},
+                 {"seed", number(static_cast<std::int64_t>(config.seed))}};
+  if (config.eos) map.emplace_back("eos", list_value(*config.eos));
+  if (!config.stop.empty()) map.emplace_back("stop", list_value(config.stop));
+  return Value(std::move(map));
+}
+
+Value input_value(const InputText& input) {
+  Value::Map map{{"id", text(input.id)}, {"text", text(input.text)}};
+  if (input.generated) map.emplace_back("generated", text(*input.generated));
+  if (input.start) map.emplace_back("start", number(*input.start));
+  if (input.end) map.emplace_back("end", number(*input.end));
+  return Value(std::move(map));
+}
+
+Value attribution_value(const AttributionSpec& spec) {
+  Value::Map map{{"name", text(spec.name)},
+                 {"method", choice_value(spec.method)},
+                 {"attributed_function", choice_value(spec.attributed_function)},
+                 {"step_scores", choices_value(spec.step_scores)}};
+  if (spec.aggregation) map.emplace_back("aggregation", choices_value(*spec.aggregation));
+  return Value(std::move(map));
+}
+
+Value output_value(const OutputSpec& output) {
+  Value::Map map{{"renderer", choice_value(output.renderer)}};
+  if (!output.file.empty()) map.emplace_back("file", text(output.file));
+  return Value(std::move(map));
+}
+
+fs::path expand_home(const std::string& path) {
+  const char* home = std::getenv("HOME");
+  if (home && (path == "~" || path.starts_with("~/"))) return fs::path(home + path.substr(1));
+  return path;
+}
+
+}  // namespace
+
+Choice parse_choice(const Value& value, std::string_view what) {
+  Choice choice;
+  choice.where = value.mark();
+  if (!value.is_map()) {
+    if (!value.is_string())
+      throw ConfigError(value.mark(), "expected the name of a " + std::string(what) + " or 'name: {parameter: value}', found " + std::string(value.type_name()));
+    choice.name = value.as_string();
+    return choice;
+  }
+  if (value.as_map().size() != 1)
+    throw ConfigError(value.mark(), "expected one " + std::string(what) + " as 'name: {parameter: value}', found a mapping with " +
+                                        std::to_string(value.as_map().size()) + " keys; write several as a list");
+  const auto& [name, params] = value.as_map().front();
+  if (!params.is_null()) params.as_map();
+  choice.name = name;
+  choice.params = params;
+  return choice;
+}
+
+GenerationConfig parse_generation(const Value& value) {
+  value.require_known_keys({"max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "eos", "stop", "seed"});
+  GenerationConfig config;
+  if (const Value* v = value.find("max_new_tokens")) config.max_new_tokens = integer_from(*v, "max_new_tokens", 1);
+  if (const Value* v = value.find("do_sample")) config.do_sample = v->as_bool();
+  if (const Value* v = value.find("temperature")) {
+    config.temperature = v->as_double();
+    if (!(config.temperature > 0) || !std::isfinite(config.temperature))
+      throw ConfigError(v->mark(), "'temperature' is " + std::to_string(config.temperature) + "; expected a number above 0");
+  }
+  if (const Value* v = value.find("top_k")) config.top_k = integer_from(*v, "top_k", 0);
+  if (const Value* v = value.find("top_p")) {
+    config.top_p = v->as_double();
+    if (!(config.top_p > 0 && config.top_p <= 1))
+      throw ConfigError(v->mark(), "'top_p' is " + std::to_string(config.top_p) + "; expected a number above 0 and at most 1");
+  }
+  if (const Value* v = value.find("seed")) config.seed = static_cast<std::uint64_t>(integer_from(*v, "seed", 0));
+  if (const Value* v = value.find("eos"); v && !v->is_null()) {
+    config.eos.emplace();
+    for (const Value& id : one_or_many(*v)) config.eos->push_back(integer_from(id, "eos", 0));
+  }
+  if (const Value* v = value.find("stop"); v && !v->is_null())
+    for (const Value& stop : one_or_many(*v)) {
+      if (stop.as_string().empty()) throw ConfigError(stop.mark(), "'stop' is empty text; expected text that ends a continuation");
+      config.stop.push_back(stop.as_string());
+    }
+  return config;
+}
+
+std::int64_t parse_bytes(const Value& value) {
+  if (value.is_int()) return integer_from(value, "memory", 0);
+  const std::string& given = value.as_string();
+  const auto wrong = [&] {
+    return ConfigError(value.mark(), "'memory' is '" + given + "'; expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB");
+  };
+  char* rest = nullptr;
+  const double amount = std::strtod(given.c_str(), &rest);
+  std::string unit = rest;
+  std::erase(unit, ' ');
+  static const std::map<std::string, double> kUnits{{"", 1},      {"B", 1},          {"kB", 1e3},        {"KB", 1e3},       {"MB", 1e6},
+                                                    {"GB", 1e9},  {"KiB", 1024.0},   {"MiB", 1048576.0}, {"GiB", 1073741824.0}, {"K", 1024.0},
+                                                    {"M", 1048576.0}, {"G", 1073741824.0}};
+  const auto found = kUnits.find(unit);
+  if (rest == given.c_str() || found == kUnits.end() || !(amount >= 0) || amount * found->second > 9e18) throw wrong();
+  return static_cast<std::int64_t>(amount * found->second);
+}
+
+std::string find_model(const std::string& path, const fs::path& base) {
+  const fs::path here = fs::absolute(base / expand_home(path)).lexically_normal();
+  if (fs::exists(here) || path.find('/') != std::string::npos) return here.string();
+  if (const char* folders = std::getenv("WHENCE_MODELS")) {
+    std::string_view rest = folders;
+    while (!rest.empty()) {
+      const std::string_view folder = rest.substr(0, rest.find(':'));
+      rest.remove_prefix(std::min(rest.size(), folder.size() + 1));
+      if (!folder.empty() && fs::exists(fs::path(folder) / path)) return fs::absolute(fs::path(folder) / path).lexically_normal().string();
+    }
+  }
+  return here.string();
+}
+
+Experiment load_experiment(const fs::path& path) {
+  const fs::path file = fs::absolute(path);
+  const Value document = load_yaml(path);
+  Experiment experiment = parse_experiment(document, file.parent_path());
+  experiment.file = file;
+  if (!document.find("name")) experiment.name = file_name_from(Value(file.stem().string(), {path.string(), 0, 0}), "name");
+  return experiment;
+}
+
+Experiment parse_experiment(const Value& document, const fs::path& base) {
+  if (!document.is_map())
+    throw ConfigError(document.mark(), "an experiment is a mapping with the keys model, inputs and attributions; found " + std::string(document.type_name()));
+  document.require_known_keys({"name", "model", "inputs", "generation", "attributions", "outputs", "seed", "threads", "memory", "batch_size",
+                               "attribute_target", "include_eos_baseline", "plugins", "output_dir"});
+  Experiment experiment;
+  if (const Value* v = document.find("name")) experiment.name = file_name_from(*v, "name");
+  if (const Value* v = document.find("seed")) experiment.seed = static_cast<std::uint64_t>(integer_from(*v, "seed", 0));
+  experiment.generation.seed = experiment.seed;
+  if (const Value* v = document.find("generation"); v && !v->is_null()) {
+    experiment.generation = parse_generation(*v);
+    if (!v->find("seed")) experiment.generation.seed = experiment.seed;
+  }
+  if (const Value* v = document.find("threads")) experiment.threads = static_cast<int>(integer_from(*v, "threads", 0, 4096));
+  if (const Value* v = document.find("memory")) experiment.memory_bytes = parse_bytes(*v);
+  if (const Value* v = document.find("batch_size")) experiment.batch_size = integer_from(*v, "batch_size", 1);
+  if (const Value* v = document.find("attribute_target")) experiment.attribute_target = v->as_bool();
+  if (const Value* v = document.find("include_eos_baseline")) experiment.eos_baseline = v->as_bool();
+  if (const Value* v = document.find("plugins"); v && !v->is_null()) {
+    v->require_known_keys({"paths"});
+    if (const Value* paths = v->find("paths"))
+      for (const Value& path : one_or_many(*paths))
+        experiment.plugin_paths.push_back(fs::absolute(base / expand_home(path.as_string())).lexically_normal());
+  }
+  const Value* output_dir = document.find("output_dir");
+  experiment.output_dir = output_dir ? fs::absolute(base / expand_home(output_dir->as_string())).lexically_normal() : fs::absolute("runs");
+  parse_attributions(document.at("attributions"), experiment);
+  experiment.outputs = {{{"terminal", {}, {}}, ""}};
+  if (const Value* v = document.find("outputs"); v && !v->is_null()) {
+    experiment.outputs.clear();
+    for (const Value& item : one_or_many(*v)) experiment.outputs.push_back(parse_output(item));
+  }
+  parse_model(document.at("model"), base, experiment);
+  parse_inputs(document.at("inputs"), base, experiment);
+  return experiment;
+}
+
+Value resolved(const Experiment& experiment) {
+  Value::Map model{{"path", text(experiment.model_path)}, {"dtype", text(experiment.dtype)}};
+  if (experiment.model_plugin) model.emplace_back("plugin", text(*experiment.model_plugin));
+  Value::List inputs, attributions, outputs, paths;
+  for (const InputText& input : experiment.inputs) inputs.push_back(input_value(input));
+  for (const AttributionSpec& spec : experiment.attributions) attributions.push_back(attribution_value(spec));
+  for (const OutputSpec& output : experiment.outputs) outputs.push_back(output_value(output));
+  for (const fs::path& path : experiment.plugin_paths) paths.push_back(text(path.string()));
+  return Value(Value::Map{{"name", text(experiment.name)},
+                          {"model", Value(std::move(model))},
+                          {"inputs", Value(std::move(inputs))},
+                          {"generation", generation_value(experiment.generation)},
+                          {"attributions", Value(std::move(attributions))},
+                          {"outputs", Value(std::move(outputs))},
+                          {"seed", number(static_cast<std::int64_t>(experiment.seed))},
+                          {"threads", number(experiment.threads)},
+                          {"memory", number(experiment.memory_bytes)},
+                          {"batch_size", number(experiment.batch_size)},
+                          {"attribute_target", Value(experiment.attribute_target)},
+                          {"include_eos_baseline", Value(experiment.eos_baseline)},
+                          {"plugins", Value(Value::Map{{"paths", Value(std::move(paths))}})},
+                          {"output_dir", text(experiment.output_dir.string())}});
+}
+
+}  // namespace whence::host

@@ -1,0 +1,61 @@
+#include "host/model_loading.h"
+
+#include "host/search_path.h"
+#include "host/yaml.h"
+
+namespace whence::host {
+namespace {
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// Names of model plugins that can be opened.
+std::vector<std::string> usable_plugins(const Catalogue& catalogue) {
+  std::vector<std::string> names;
+  for (const PluginInfo& plugin : catalogue.plugins())
+    if (plugin.kind == PluginKind::model && plugin.problem.empty() && plugin.shadowed_by.empty()) names.push_back(plugin.name);
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::filesystem::path> architecture_files() {
+  std::map<std::string, std::filesystem::path> files;
+  for (const auto& folder : architecture_search_path()) {
+    std::error_code unreadable;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable))
+      if (entry.path().extension() == ".yaml") files.emplace(entry.path().filename().string(), entry.path());
+  }
+  std::vector<std::filesystem::path> sorted;
+  for (const auto& [_, path] : files) sorted.push_back(path);
+  return sorted;
+}
+
+LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin,
+                       const std::string& dtype) {
+  if (!std::filesystem::exists(path))
+    throw ModelError(path + ": no such file or directory; expected a GGUF file or a folder with config.json, weights and tokenizer "
+                            "(bare names are also looked for in the folders of WHENCE_MODELS)");
+  ModelRequest request{path, dtype, {}};
+  for (const auto& file : architecture_files()) request.architectures.push_back(load_yaml(file));
+
+  const std::vector<std::string> candidates = plugin ? std::vector<std::string>{*plugin} : usable_plugins(host.catalogue());
+  if (candidates.empty())
+    throw PluginError(path, "model", "no usable model plugin is installed; 'whence doctor' shows where plugins are searched and what is wrong");
+  for (const std::string& name : candidates) {
+    LoadedModel loaded;
+    loaded.plugin = name;
+    loaded.loader = host.make_model_loader({name, {}, {}});
+    // The only candidate need not be asked: its own error says best what is wrong with the checkpoint.
+    if (candidates.size() > 1 && !loaded.loader->recognises(request)) continue;
+    loaded.model = loaded.loader->load(request);
+    return loaded;
+  }
+  throw ModelError(path + ": no model plugin recognises this checkpoint (asked: " + joined(candidates) +
+                   "); expected a GGUF file or a folder with config.json of a known architecture");
+}
+
+}  // namespace whence::host

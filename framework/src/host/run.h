@@ -1,0 +1,58 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "host/attribute.h"
+#include "host/experiment.h"
+#include "host/model_loading.h"
+#include "whence/renderer.h"
+
+namespace whence::host {
+
+/// Whom a run talks to; every member may be empty.
+struct RunListener {
+  /// Called when a long phase begins; what it returns is told how far the phase has come.
+  std::function<Progress(const std::string& label)> phase;
+  Notice notice, warn;
+};
+
+/// The result of one attribution of an experiment, at full granularity.
+struct NamedOutput {
+  AttributionSpec spec;
+  AttributionOutput output;
+};
+
+/// An experiment that has been computed in this process.
+struct ComputedRun {
+  LoadedModel loaded;
+  std::vector<PreparedText> texts;
+  std::vector<NamedOutput> outputs;
+  double load_seconds = 0, generation_seconds = 0, attribution_seconds = 0;
+};
+
+/// Checks everything that can be checked without opening a library or a checkpoint: names, parameters, output files.
+void check_experiment(const Catalogue& catalogue, const Experiment& experiment);
+
+/// Loads the model, prepares the texts and makes every attribution; writes nothing.
+ComputedRun compute(const PluginHost& host, const Experiment& experiment, const RunListener& listener = {});
+
+struct RunResult {
+  std::filesystem::path directory;
+  bool reused = false;  ///< the outputs were stored by an earlier run; nothing was computed
+  std::vector<NamedOutput> outputs;
+};
+
+/// Runs an experiment into `<output_dir>/<name>-<key>`. The key stands for the experiment, the model, the plugins and the version
+/// of whence, so a run that exists is not made again unless `force`. Throws what its parts throw.
+RunResult run_experiment(const PluginHost& host, const Experiment& experiment, bool force, const RunListener& listener = {});
+
+/// Hash of everything a result depends on, 64 hexadecimal digits.
+std::string run_key(const Catalogue& catalogue, const Experiment& experiment);
+
+/// One rendering of one output.
+std::string render(const PluginHost& host, const OutputSpec& output, const NamedOutput& result, const Canvas& canvas);
+
+}  // namespace whence::host
