@@ -1,0 +1,32 @@
+#include "whence/plugin.h"
+#include "whence/renderer.h"
+#include "whence/result_json.h"
+
+namespace whence {
+namespace {
+
+ScoresPrecision precision_from(const std::string& name) {
+  if (name == "float16") return ScoresPrecision::float16;
+  return name == "float8" ? ScoresPrecision::float8 : ScoresPrecision::float32;
+}
+
+class JsonRenderer : public Renderer {
+ public:
+  explicit JsonRenderer(const Params& params) : precision_(precision_from(params.get<std::string>("precision"))) {}
+
+  std::string render(const AttributionOutput& output, const Canvas&) const override {
+    return to_result_json(output, precision_);
+  }
+
+ private:
+  ScoresPrecision precision_;
+};
+
+void register_plugin(Registrar& registrar) {
+  registrar.add_renderer("json", [](const Params& params) { return std::make_unique<JsonRenderer>(params); });
+}
+
+}  // namespace
+}  // namespace whence
+
+WHENCE_PLUGIN(whence::register_plugin)

@@ -1,0 +1,32 @@
+#include "heatmap.h"
+#include "whence/plugin.h"
+
+namespace whence::terminal {
+namespace {
+
+class TerminalRenderer : public Renderer {
+ public:
+  explicit TerminalRenderer(const Params& params) {
+    options_.decimals = static_cast<int>(params.get<std::int64_t>("decimals"));
+    if (params.has("max_rows")) options_.max_rows = params.get<std::int64_t>("max_rows");
+    options_.raw_tokens = params.get<std::string>("tokens") == "raw";
+    options_.shades = params.get<bool>("shades");
+    if (params.has("max_value")) options_.max_value = params.get<double>("max_value");
+  }
+
+  std::string render(const AttributionOutput& output, const Canvas& canvas) const override {
+    return draw_heatmaps(output, canvas, options_);
+  }
+
+ private:
+  HeatmapOptions options_;
+};
+
+void register_plugin(Registrar& registrar) {
+  registrar.add_renderer("terminal", [](const Params& params) { return std::make_unique<TerminalRenderer>(params); });
+}
+
+}  // namespace
+}  // namespace whence::terminal
+
+WHENCE_PLUGIN(whence::terminal::register_plugin)
