@@ -24,7 +24,7 @@ std::vector<Bytes> seeds() {
     std::ifstream file(entry.path(), std::ios::binary);
     found.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   }
-  std::ranges::sort(found);
+  std::ranges::sort(found, {}, &Bytes::size);
   return found;
 }
 

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "gguf_vocabulary.h"
 #include "scratch_files.h"
 
 namespace whence::transformer {
@@ -219,6 +220,9 @@ TEST_F(GgufFileTest, RefusesDamagedMetadata) {
   EXPECT_EQ(open_error(small_file().key("general.alignment", kU32, std::uint32_t{48})),
             "metadata 'general.alignment' is 48, expected a power of two from 8 to 1048576; the file is damaged, get it "
             "again");
+  EXPECT_EQ(open_error(small_file().key("split.count", kU16, std::uint16_t{3})),
+            "metadata 'split.count' says the model is split over 3 files, which is not supported; merge them with "
+            "'llama-gguf-split --merge'");
   std::string nested;
   for (int i = 0; i < 20; ++i) nested += raw_bytes<std::uint32_t>(kArray) + raw_bytes<std::uint64_t>(1);
   EXPECT_EQ(open_error(Builder().key("deep", kArray, nested)),
@@ -297,6 +301,33 @@ TEST(GgufModel, SmolLm2AgreesWithTheReferencePackage) {
     EXPECT_NEAR(tensor.sum().item<double>(), expected.sum, 1e-8 * std::abs(expected.sum)) << expected.name;
     EXPECT_NEAR(tensor.square().sum().item<double>(), expected.squares, 1e-8 * expected.squares) << expected.name;
   }
+}
+
+TEST(GgufModel, ReadsTheVocabularyOfSmolLm2) {
+  const GgufFile file(WHENCE_MODELS_DIR "/SmolLM2-135M-Instruct.Q4_1.gguf");
+  const GgufVocabulary vocabulary = read_vocabulary(file);
+  EXPECT_EQ(vocabulary.origin, file.path().string());
+  EXPECT_EQ(vocabulary.model, "gpt2");
+  EXPECT_EQ(vocabulary.pre, "smollm");
+  ASSERT_EQ(vocabulary.tokens.size(), 49152u);
+  EXPECT_EQ(vocabulary.tokens[1], "<|im_start|>");
+  EXPECT_EQ(vocabulary.token_types.size(), 49152u);
+  EXPECT_EQ(vocabulary.token_types[1], 3);
+  EXPECT_EQ(vocabulary.merges.size(), 48900u);
+  EXPECT_TRUE(vocabulary.scores.empty());
+  EXPECT_EQ(vocabulary.bos, 1);
+  EXPECT_EQ(vocabulary.eos, 2);
+  EXPECT_EQ(vocabulary.unknown, 0);
+  EXPECT_EQ(vocabulary.pad, 2);
+  EXPECT_EQ(vocabulary.add_bos, false);
+  EXPECT_EQ(vocabulary.add_eos, std::nullopt);
+  EXPECT_EQ(vocabulary.add_space_prefix, false);
+}
+
+TEST_F(GgufFileTest, VocabularyNamesAMissingKey) {
+  const GgufFile file = open(small_file());
+  EXPECT_EQ(error_of(file.path(), [&] { read_vocabulary(file); }),
+            "metadata 'tokenizer.ggml.model' is missing, expected a string; convert the model again");
 }
 
 }  // namespace

@@ -305,6 +305,11 @@ GgufFile::GgufFile(const std::filesystem::path& path) : TensorStore(path) {
     if (!metadata_.emplace(key, values.read()).second) cursor.fail("occurs twice; the file is damaged, get it again");
   }
 
+  cursor.enter("metadata 'split.count'");
+  if (const auto parts = get<std::int64_t>("split.count"); parts && *parts > 1)
+    cursor.fail("says the model is split over " + std::to_string(*parts) +
+                " files, which is not supported; merge them with 'llama-gguf-split --merge'");
+
   cursor.enter("metadata 'general.alignment'");
   const std::int64_t alignment_read = get<std::int64_t>("general.alignment").value_or(32);
   if (alignment_read < 8 || alignment_read > static_cast<std::int64_t>(kMaxAlignment) ||
