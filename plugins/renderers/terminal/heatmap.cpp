@@ -14,9 +14,10 @@
 namespace whence::terminal {
 namespace {
 
-constexpr int kNarrowest = 24;        // narrower canvases are drawn this wide
-constexpr int kWidestColumn = 14;     // cells of a token above its column
+constexpr int kNarrowest = 24;     // narrower canvases are drawn this wide
+constexpr int kWidestColumn = 14;  // cells of a token above its column
 constexpr std::string_view kRule = "│";
+constexpr std::string_view kContrast = " → ";  // between the two entries of a contrasted step's label
 constexpr std::array<std::string_view, 5> kShades = {" ", "░", "▒", "▓", "█"};
 
 /// Scores of one table, row-major; NaN where a token cannot have had influence.
@@ -130,22 +131,24 @@ class Page {
         return printable(value.as_list()[index].as_string());
     std::string text;
     const SequenceAttribution& sequence = output_.sequences[index];
-    for (const Token& token : sequence.target) text += entry_text(token.text, vocabulary_of(sequence));
-    return printable(text);
+    const Vocabulary vocabulary = vocabulary_of(sequence);
+    for (const Token& token : sequence.target) {
+      const std::size_t arrow = token.text.rfind(kContrast);
+      text += entry_text(arrow == std::string::npos ? token.text : token.text.substr(arrow + kContrast.size()), vocabulary);
+    }
+    return printable(text.substr(std::min(text.find_first_not_of(' '), text.size())));
   }
 
   std::string token_text(const Token& token, Vocabulary vocabulary) const {
     if (options_.raw_tokens) return printable(token.text);
-    // A contrasted step is labelled with two entries.
-    static constexpr std::string_view kArrow = " → ";
     std::string text;
     std::string_view rest = token.text;
     for (;;) {
-      const std::size_t arrow = rest.find(kArrow);
+      const std::size_t arrow = rest.find(kContrast);
       text += replace_all(printable(entry_text(rest.substr(0, arrow), vocabulary)), " ", "·");
       if (arrow == std::string_view::npos) return text;
-      text += kArrow;
-      rest.remove_prefix(arrow + kArrow.size());
+      text += kContrast;
+      rest.remove_prefix(arrow + kContrast.size());
     }
   }
 

@@ -59,16 +59,19 @@ std::string escape(const CodePoint& point) {
 
 std::string printable(std::string_view text) {
   std::string result;
+  bool has_base = false;
   while (!text.empty()) {
     const CodePoint point = next_code_point(text);
     text.remove_prefix(point.bytes.size());
     if (point.value < 0 || needs_escape(point.value)) {
       result += escape(point);
+      has_base = false;
       continue;
     }
-    // A mark without a base of its own would sit on whatever is printed before the text.
-    if (result.empty() && is_mark(point.value)) result += "\u25CC";
+    // A mark without a base of its own would sit on an escape, or on whatever is printed before the text.
+    if (!has_base && is_mark(point.value)) result += "\u25CC";
     result += point.bytes;
+    has_base = true;
   }
   return result;
 }
