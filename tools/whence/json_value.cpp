@@ -1,0 +1,57 @@
+#include "json_value.h"
+
+namespace whence::cli {
+namespace {
+
+Value to_value(const nlohmann::ordered_json& json, const Mark& place) {
+  switch (json.type()) {
+    case nlohmann::json::value_t::boolean: return Value(json.get<bool>(), place);
+    case nlohmann::json::value_t::number_unsigned:
+    case nlohmann::json::value_t::number_integer: return Value(json.get<std::int64_t>(), place);
+    case nlohmann::json::value_t::number_float: return Value(json.get<double>(), place);
+    case nlohmann::json::value_t::string: return Value(json.get<std::string>(), place);
+    case nlohmann::json::value_t::array: {
+      Value::List list;
+      for (const auto& item : json) list.push_back(to_value(item, place));
+      return Value(std::move(list), place);
+    }
+    case nlohmann::json::value_t::object: {
+      Value::Map map;
+      for (const auto& [key, item] : json.items()) map.emplace_back(key, to_value(item, place));
+      return Value(std::move(map), place);
+    }
+    default: return Value({}, place);
+  }
+}
+
+struct ToJson {
+  nlohmann::ordered_json operator()(std::monostate) const { return nullptr; }
+  nlohmann::ordered_json operator()(const Value::List& list) const {
+    auto json = nlohmann::ordered_json::array();
+    for (const Value& item : list) json.push_back(to_json(item));
+    return json;
+  }
+  nlohmann::ordered_json operator()(const Value::Map& map) const {
+    auto json = nlohmann::ordered_json::object();
+    for (const auto& [key, item] : map) json[key] = to_json(item);
+    return json;
+  }
+  template <class Scalar>
+  nlohmann::ordered_json operator()(const Scalar& scalar) const {
+    return scalar;
+  }
+};
+
+}  // namespace
+
+Value parse_json(const std::string& text, const std::string& place) {
+  try {
+    return to_value(nlohmann::ordered_json::parse(text), {place, 0, 0});
+  } catch (const nlohmann::json::exception& error) {
+    throw ConfigError(place + ": no valid JSON: " + error.what() + "; write for instance '{\"n_steps\": 20}'");
+  }
+}
+
+nlohmann::ordered_json to_json(const Value& value) { return std::visit(ToJson{}, value.data()); }
+
+}  // namespace whence::cli

@@ -1,0 +1,28 @@
+#include "session.h"
+
+#include <ATen/Parallel.h>
+
+#include "host/search_path.h"
+
+namespace whence::cli {
+namespace {
+
+std::vector<std::filesystem::path> given_paths(const Arguments& arguments) {
+  const auto words = arguments.list("plugin-path");
+  return {words.begin(), words.end()};
+}
+
+}  // namespace
+
+Session::Session(const Arguments& arguments, const std::vector<std::filesystem::path>& from_experiment)
+    : catalogue(host::plugin_search_path(from_experiment, given_paths(arguments))), host(catalogue) {}
+
+void set_threads(const Arguments& arguments, int otherwise) {
+  constexpr int kMostThreads = 4096;
+  const std::int64_t threads = arguments.integer("threads").value_or(otherwise);
+  if (threads < 0 || threads > kMostThreads)
+    throw ConfigError("--threads: " + std::to_string(threads) + " is not between 0 and " + std::to_string(kMostThreads));
+  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+}
+
+}  // namespace whence::cli

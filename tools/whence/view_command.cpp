@@ -1,0 +1,46 @@
+#include "attribute_options.h"
+#include "command.h"
+#include "console.h"
+#include "host/run.h"
+#include "host/run_directory.h"
+#include "session.h"
+#include "whence/result_json.h"
+
+namespace whence::cli {
+namespace {
+
+int run(const Arguments& arguments) {
+  expect_positional(arguments, 1, 1, "the result file");
+  const std::string& file = arguments.positional().front();
+  Canvas canvas = output_canvas(arguments);
+  if (const auto width = arguments.integer("width")) {
+    if (*width < 1 || *width > 100000) throw ConfigError("--width: " + std::to_string(*width) + " is not between 1 and 100000 columns");
+    canvas.columns = static_cast<int>(*width);
+  }
+  const Session session(arguments);
+  host::NamedOutput result{{}, from_result_json(host::read_file(file), file)};
+  if (arguments.has("aggregators")) {
+    result.spec.aggregation.emplace();
+    for (const std::string& name : arguments.list("aggregators"))
+      if (name != "none") result.spec.aggregation->push_back({name, {}, {"--aggregators", 0, 0}});
+  }
+  const std::string renderer = arguments.text("renderer").value_or(arguments.on("json") ? "json" : "terminal");
+  print(host::render(session.host, {{renderer, {}, {"--renderer", 0, 0}}, ""}, result, canvas));
+  return 0;
+}
+
+}  // namespace
+
+Command view_command() {
+  using enum OptionKind;
+  return {"view",
+          "FILE [options]",
+          "Show a saved result",
+          "FILE is a result of 'attribute' or 'run', or one that the reference toolkit saved, plain or gzipped.",
+          {{"aggregators", list, {}, "NAME", "chain that makes the result token-level; default: that of its dimensions; none: as it is"},
+           {"renderer", value, {}, "NAME", "how to show it; default: terminal"},
+           {"width", value, {}, "N", "columns to use; default: those of the terminal"}},
+          run};
+}
+
+}  // namespace whence::cli
