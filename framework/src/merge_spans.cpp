@@ -9,7 +9,8 @@ namespace whence {
 namespace {
 
 std::string text_of(const Span& span) {
-  return "[" + std::to_string(span.start) + ", " + std::to_string(span.end) + "]";
+  std::string text = "[";
+  return text.append(std::to_string(span.start)).append(", ").append(std::to_string(span.end)).append("]");
 }
 
 void check_spans(const std::vector<Span>& spans, std::int64_t length, const std::string& side) {

@@ -1,0 +1,146 @@
+#pragma once
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/pow.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tanh.h>
+#include <ATen/ops/where.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "support/fake_tokenizer.h"
+#include "whence/model.h"
+#include "whence/sequence.h"
+
+namespace whence::testing {
+
+/// A model small enough to write down: every position sees an average of its prefix (and of the source) that fades with the
+/// distance, and logits = U tanh(A average). Two layers of two heads, each fading at its own rate, serve as attentions.
+class FakeModel final : public Model {
+ public:
+  explicit FakeModel(ModelKind kind = ModelKind::decoder_only) : tokenizer_(kVocabulary) {
+    info_.kind = kind;
+    info_.name = info_.architecture = "fake";
+    info_.layers = info_.heads = 2;
+    info_.hidden = kHidden;
+    info_.vocabulary = kVocabulary;
+    info_.max_positions = 64;
+    info_.dtype = "float32";
+    info_.eos = {1};
+    info_.trace_bytes_per_token = 64;
+    at::Generator random = at::detail::createCPUGenerator(7);
+    embeddings_ = at::randn({kVocabulary, kHidden}, random);
+    mix_ = at::randn({kHidden, kHidden}, random);
+    head_ = at::randn({kHidden, kVocabulary}, random);
+  }
+
+  static constexpr std::int64_t kHidden = 5, kVocabulary = 12;
+
+  const ModelInfo& info() const override { return info_; }
+  const Tokenizer& tokenizer() const override { return tokenizer_; }
+
+  Generation generate(const Inputs&, const GenerationConfig&, const GenerationProgress&) const override {
+    throw ModelError("the fake model does not generate");
+  }
+
+  Tensor embed(const Tensor& ids, Side) const override { return at::embedding(embeddings_, ids); }
+
+  Forward forward(const Inputs& inputs, const ForwardRequest& request) const override {
+    at::AutoGradMode grad(request.trace);
+    const auto leaf = [&](const Tensor& given, const PaddedIds& padded) -> Tensor {
+      if (!padded.defined()) return {};
+      const Tensor rows = given.defined() ? given : embed(padded.ids, Side::target);
+      return rows.detach().clone().requires_grad_(request.trace);
+    };
+    auto trace = std::make_unique<FakeTrace>();
+    trace->target = leaf(inputs.target_embeddings, inputs.target);
+    trace->source = leaf(inputs.source_embeddings, inputs.source);
+
+    Tensor average = at::matmul(fading(trace->target.size(1), 0.7), trace->target);
+    if (trace->source.defined()) average = average + at::matmul(visible_source(inputs, average.size(1)), trace->source);
+    const Tensor logits = at::matmul(at::tanh(at::matmul(average, mix_)), head_);
+    const Tensor& positions = request.positions;
+    const Tensor rows = positions.clamp_min(0).unsqueeze(-1).expand({positions.size(0), positions.size(1), kVocabulary});
+    trace->logits = at::where((positions >= 0).unsqueeze(-1), logits.gather(1, rows), 0.0);
+
+    Forward result;
+    result.logits = trace->logits.detach();
+    if (request.attentions) capture_attentions(inputs, result);
+    if (request.layer_states) throw ModelError("the fake model has no layer states");
+    if (request.trace) result.trace = std::move(trace);
+    return result;
+  }
+
+  Gradients pull_back(const Forward& forward, const Cotangents& cotangents, const PullBackRequest& request) const override {
+    const auto& trace = static_cast<const FakeTrace&>(*forward.trace);
+    const auto per_step = [&](const Tensor& leaf) {
+      std::vector<Tensor> steps;
+      for (std::int64_t t = 0; t < trace.logits.size(1); ++t)
+        steps.push_back(torch::autograd::grad({trace.logits.select(1, t)}, {leaf}, {cotangents.logits.select(1, t)},
+                                              /*retain_graph=*/true)
+                            .front());
+      return at::stack(steps, 2);
+    };
+    Gradients gradients;
+    at::AutoGradMode grad(true);
+    if (request.target) gradients.target = per_step(trace.target).detach();
+    if (request.source && trace.source.defined()) gradients.source = per_step(trace.source).detach();
+    return gradients;
+  }
+
+ private:
+  struct FakeTrace final : Trace {
+    Tensor source, target, logits;
+  };
+
+  /// [L,L]: row p weighs positions q <= p by rate^(p-q).
+  static Tensor fading(std::int64_t length, double rate) {
+    const Tensor position = at::arange(length);
+    const Tensor distance = position.unsqueeze(1) - position.unsqueeze(0);
+    return at::where(distance >= 0, at::pow(rate, distance.clamp_min(0).to(at::kFloat)), 0.0);
+  }
+
+  /// [B,rows,S]: every row sees the unpadded source evenly.
+  static Tensor visible_source(const Inputs& inputs, std::int64_t rows) {
+    const Tensor seen = at::arange(inputs.source.ids.size(1)).unsqueeze(0) < inputs.source.lengths.unsqueeze(1);
+    const Tensor weights = seen.to(at::kFloat) / inputs.source.lengths.unsqueeze(1);
+    return weights.unsqueeze(1).expand({-1, rows, -1});
+  }
+
+  static void capture_attentions(const Inputs& inputs, Forward& result) {
+    const auto layers_and_heads = [](const Tensor& weights, std::int64_t batch) {
+      return weights.expand({batch, 2, 2, weights.size(-2), weights.size(-1)}).contiguous();
+    };
+    const std::int64_t batch = inputs.target.ids.size(0), length = inputs.target.ids.size(1);
+    std::vector<Tensor> heads;
+    for (const double rate : {0.9, 0.6, 0.4, 0.2}) {
+      const Tensor weights = fading(length, rate);
+      heads.push_back(weights / weights.sum(-1, true));
+    }
+    result.target_attentions = layers_and_heads(at::stack(heads).view({1, 2, 2, length, length}), batch);
+    if (!inputs.source.defined()) return;
+    const auto even = [&](std::int64_t rows) { return visible_source(inputs, rows).unsqueeze(1).unsqueeze(1); };
+    result.source_attentions = layers_and_heads(even(inputs.source.ids.size(1)), batch);
+    result.cross_attentions = layers_and_heads(even(length), batch);
+  }
+
+  ModelInfo info_;
+  FakeTokenizer tokenizer_;
+  Tensor embeddings_, mix_, head_;
+};
+
+/// The sequence "t<id> t<id>...", explained at [start, end).
+inline Sequence fake_sequence(const TokenIds& ids, Span steps, const TokenIds& source = {}) {
+  Sequence sequence;
+  sequence.id = "0";
+  sequence.steps = steps;
+  for (const std::int64_t id : ids) sequence.target.push_back({"t" + std::to_string(id), id});
+  for (const std::int64_t id : source) sequence.source.push_back({"t" + std::to_string(id), id});
+  return sequence;
+}
+
+}  // namespace whence::testing
