@@ -208,6 +208,22 @@ TEST(CheckpointTokenizer, AddsTheTokensOfTheConfig) {
   EXPECT_EQ(tokenizer->decode(ids, true), "a<|plain|>");
 }
 
+TEST(CheckpointTokenizer, NormalisedAddedTokensKeepTheirText) {
+  const CopiedModel model("llama");
+  model.patch("tokenizer_config.json",
+              {{"added_tokens_decoder",
+                {{"900", {{"content", "<|turn|>"}, {"special", true}, {"normalized", true}}},
+                 {"901", {{"content", "<|plain|>"}, {"special", false}, {"normalized", true}}}}}});
+  const auto tokenizer = tokenizer_from_directory(model.path());
+  const auto turn = tokenizer->id("<|turn|>").value(), plain = tokenizer->id("<|plain|>").value();
+  EXPECT_EQ(tokenizer->token(turn), "<|turn|>");
+  const auto encoding = tokenizer->encode("a <|turn|> <|plain|>");
+  EXPECT_EQ(encoding.ids.back(), plain);
+  EXPECT_EQ(encoding.tokens.back(), "<|plain|>");
+  EXPECT_EQ(tokenizer->decode({turn, plain}, true), "<|plain|>");
+  EXPECT_EQ(tokenizer->decode({turn, plain}, false), "<|turn|><|plain|>");
+}
+
 TEST(CheckpointTokenizer, OldFilesNameTheSpecialTokens) {
   const CopiedModel model("llama");
   auto config = model.read("tokenizer_config.json");

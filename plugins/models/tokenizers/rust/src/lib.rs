@@ -6,7 +6,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Once;
 
 use serde::Deserialize;
-use tokenizers::{AddedToken, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer};
+use tokenizers::{AddedToken, Decoder, Model, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer};
 
 #[repr(i32)]
 pub enum Status {
@@ -156,6 +156,31 @@ fn post_processor(tokenizer: &Tokenizer, template: &Template) -> Result<PostProc
     }))?)
 }
 
+/// The vocabulary entry of `id`. The library's own look-up gives a normalised added token in its normalised form.
+fn entry(tokenizer: &Tokenizer, id: u32) -> Option<String> {
+    let added = tokenizer.get_added_vocabulary().get_added_tokens_decoder().get(&id);
+    added
+        .map(|token| token.content.clone())
+        .or_else(|| tokenizer.get_model().id_to_token(id))
+}
+
+/// Decodes from vocabulary entries, as the library did up to 0.22: since 0.23 it hands normalised forms to the decoder,
+/// which changes the text, and does not recognise them as special.
+fn decode(tokenizer: &Tokenizer, ids: &[u32], skip_special_tokens: bool) -> Result<String, Failure> {
+    let mut tokens = Vec::with_capacity(ids.len());
+    for &id in ids {
+        let token =
+            entry(tokenizer, id).ok_or_else(|| Failure::Input(format!("token id {id} is not in the vocabulary")))?;
+        if !skip_special_tokens || !tokenizer.get_added_vocabulary().is_special_token(&token) {
+            tokens.push(token);
+        }
+    }
+    match tokenizer.get_decoder() {
+        Some(decoder) => Ok(decoder.decode(tokens)?),
+        None => Ok(tokens.join(" ")),
+    }
+}
+
 fn create(json: &[u8], changes: &[u8]) -> Result<Tokenizer, Failure> {
     let changes: Changes = serde_json::from_slice(changes)?;
     let mut tokenizer = Tokenizer::from_bytes(json)?;
@@ -232,7 +257,7 @@ pub unsafe extern "C" fn whence_tokenizer_encode(
         let mut token_ends = Vec::with_capacity(encoded.len());
         // Not the tokens of the encoding: a Unigram model puts the piece of text there for an unknown token.
         for &id in encoded.get_ids() {
-            tokens.push_str(&tokenizer.id_to_token(id).unwrap_or_default());
+            tokens.push_str(&entry(tokenizer, id).unwrap_or_default());
             token_ends.push(tokens.len() as u64);
         }
         let owner = Box::new(EncodingOwner {
@@ -275,13 +300,7 @@ pub unsafe extern "C" fn whence_tokenizer_decode(
     message: *mut Text,
 ) -> Status {
     guarded(message, || {
-        let tokenizer = &*tokenizer;
-        let ids = slice(ids, size);
-        // The library leaves ids without a token out of the text.
-        if let Some(id) = ids.iter().find(|&&id| tokenizer.id_to_token(id).is_none()) {
-            return Err(Failure::Input(format!("token id {id} is not in the vocabulary")));
-        }
-        text.write(Text::from(tokenizer.decode(ids, skip_special_tokens)?));
+        text.write(Text::from(decode(&*tokenizer, slice(ids, size), skip_special_tokens)?));
         Ok(())
     })
 }
@@ -296,7 +315,7 @@ pub unsafe extern "C" fn whence_tokenizer_token(
     message: *mut Text,
 ) -> Status {
     guarded(message, || {
-        let found = (*tokenizer).id_to_token(id).ok_or(Failure::Missing)?;
+        let found = entry(&*tokenizer, id).ok_or(Failure::Missing)?;
         token.write(Text::from(found));
         Ok(())
     })
