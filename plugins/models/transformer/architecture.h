@@ -1,0 +1,73 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hyper_parameters.h"
+#include "whence/model.h"
+#include "whence/value.h"
+
+namespace whence::transformer {
+
+/// Names of the weights of one checkpoint format, without ".weight" and ".bias". See docs/architecture-yaml.md.
+struct WeightNames {
+  std::string body_prefix;  ///< start of every name of the body; checkpoints saved without the head lack it
+  bool interleaved_rotary = false;  ///< query and key rows are stored for rotary pairs (2i, 2i+1) instead of halves
+  std::map<std::string, std::string, std::less<>> names;  ///< by role; "{layer}" stands for the number of the block
+
+  /// The name for `role`; ConfigError when the architecture gives none.
+  std::string name(std::string_view role, std::int64_t layer = 0) const;
+  Mark mark;
+};
+
+/// One architecture file: which checkpoints it is for, the options of its blocks and the names of its weights.
+struct Architecture {
+  std::string name;
+  ModelKind kind = ModelKind::decoder_only;
+  std::vector<std::string> model_types;         ///< `model_type` in config.json
+  std::vector<std::string> class_names;         ///< `architectures` in config.json; the first is reported for GGUF
+  std::vector<std::string> gguf_architectures;  ///< `general.architecture` in GGUF
+  std::map<CheckpointFormat, WeightNames> weights;
+  Value options;  ///< the whole file; its keys are checked
+
+  /// Throws ConfigError with file:line:column, UnknownName for a key that does not exist.
+  static Architecture parse(const Value& file);
+};
+
+/// One option of an architecture, as a checkpoint sets it.
+class Option {
+ public:
+  Option(Value value, std::string place, bool from_checkpoint)
+      : value_(std::move(value)), place_(std::move(place)), from_checkpoint_(from_checkpoint) {}
+
+  bool present() const { return !value_.is_null(); }
+  const Value& value() const { return value_; }
+  const std::string& place() const { return place_; }
+
+  // Each throws ModelError (ConfigError when the architecture file itself is at fault).
+  std::int64_t integer(std::int64_t min, std::int64_t max) const;
+  double number(double min, double max) const;
+  bool boolean() const;
+  const std::string& text() const;
+  std::vector<double> numbers() const;
+  /// Index of `text()` in `names`; an unknown text is an error that lists them. `kind` says what is chosen.
+  std::size_t choice(std::string_view kind, const std::vector<std::string>& names) const;
+  [[noreturn]] void fail(const std::string& text) const;
+
+ private:
+  Value value_;
+  std::string place_;
+  bool from_checkpoint_;
+};
+
+/// The option `section`.`name` for one checkpoint: the value written in the architecture file, or the first of the keys
+/// it names that the checkpoint has, or the default given there. Not present when none of these is.
+Option find_option(const Architecture& architecture, const HyperParameters& checkpoint, std::string_view section,
+                   std::string_view name);
+
+/// Throws ModelError when the checkpoint has a value that the architecture's `requires` list does not allow.
+void check_requirements(const Architecture& architecture, const HyperParameters& checkpoint);
+
+}  // namespace whence::transformer

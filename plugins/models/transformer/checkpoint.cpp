@@ -1,0 +1,171 @@
+#include "checkpoint.h"
+
+#include <fstream>
+
+#include "checkpoint_tokenizer.h"
+#include "gguf_file.h"
+#include "gguf_tokenizer.h"
+#include "gguf_vocabulary.h"
+#include "safetensors_file.h"
+#include "whence/error.h"
+
+namespace whence::transformer {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool has_gguf_magic(const fs::path& path) {
+  char magic[4] = {};
+  std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
+  return std::string_view(magic, sizeof magic) == "GGUF";
+}
+
+std::string no_config_text(const fs::path& directory) {
+  std::string text = directory.string() + ": no config.json in this folder";
+  for (const auto& entry : fs::directory_iterator(directory))
+    if (entry.path().extension() == ".gguf") return text + "; give the path of " + entry.path().filename().string() + " itself";
+  return text + "; expected the folder of a Hugging Face checkpoint, or the path of a .gguf file";
+}
+
+struct Opened {
+  std::unique_ptr<GgufFile> gguf;
+  HyperParameters hyper_parameters;
+};
+
+Opened open(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    if (!fs::exists(path / "config.json")) throw ModelError(no_config_text(path));
+    HyperParameters config = HyperParameters::from_config(path / "config.json");
+    if (!config.find("quantization_config").is_null())
+      throw ModelError(config.place("quantization_config") +
+                       ": quantised safetensors are not supported; take the unquantised checkpoint or a GGUF file");
+    return {nullptr, std::move(config)};
+  }
+  if (!fs::exists(path, error)) throw ModelError(path.string() + ": no such file or folder");
+  if (path.extension() != ".gguf" && !has_gguf_magic(path))
+    throw ModelError(path.string() + ": expected a GGUF file, or the folder of a Hugging Face checkpoint");
+  auto gguf = std::make_unique<GgufFile>(path);
+  HyperParameters metadata = HyperParameters::from_gguf(*gguf);
+  return {std::move(gguf), std::move(metadata)};
+}
+
+/// What a checkpoint calls its architecture.
+struct ArchitectureName {
+  std::string key;   ///< "model_type", "architectures" or "general.architecture"
+  std::string text;
+  std::vector<std::string> Architecture::*names;  ///< where an architecture file lists such names
+};
+
+ArchitectureName architecture_name(const Opened& opened) {
+  if (opened.gguf)
+    return {"general.architecture", opened.gguf->require<std::string>("general.architecture"), &Architecture::gguf_architectures};
+  const HyperParameters& config = opened.hyper_parameters;
+  if (const Value type = config.find("model_type"); type.is_string()) return {"model_type", type.as_string(), &Architecture::model_types};
+  const Value classes = config.find("architectures");
+  if (classes.is_list() && !classes.as_list().empty() && classes.as_list()[0].is_string())
+    return {"architectures", classes.as_list()[0].as_string(), &Architecture::class_names};
+  throw ModelError(config.file() + ": expected 'model_type', which says how the model is built; it is missing");
+}
+
+std::optional<Architecture> match(const ArchitectureName& name, const std::vector<Value>& files, std::vector<std::string>& known) {
+  for (const auto& file : files) {
+    const Architecture architecture = Architecture::parse(file);
+    for (const auto& candidate : architecture.*name.names) {
+      if (candidate == name.text) return architecture;
+      known.push_back(candidate);
+    }
+  }
+  return std::nullopt;
+}
+
+void append_ids(const Value& value, TokenIds& ids) {
+  if (value.is_int()) ids.push_back(value.as_int());
+  if (value.is_list())
+    for (const auto& item : value.as_list()) append_ids(item, ids);
+}
+
+}  // namespace
+
+std::optional<Architecture> find_architecture(const ModelRequest& request) {
+  std::vector<std::string> known;
+  return match(architecture_name(open(request.path)), request.architectures, known);
+}
+
+Checkpoint::Checkpoint(const ModelRequest& request) : path_(request.path) {
+  Opened opened = open(path_);
+  const ArchitectureName name = architecture_name(opened);
+  std::vector<std::string> known;
+  auto found = match(name, request.architectures, known);
+  if (!found)
+    throw ModelError(opened.hyper_parameters.file() + ": '" + name.key + "': " + UnknownName({}, "architecture", name.text, known).what() +
+                     " (an architecture file can add one)");
+  architecture_ = std::move(*found);
+  if (!architecture_.weights.contains(opened.hyper_parameters.format()))
+    throw ModelError(opened.hyper_parameters.file() + ": the weight names of architecture " + architecture_.name +
+                     " are not known for this format");
+  is_gguf_ = opened.gguf != nullptr;
+  store_ = std::move(opened.gguf);
+  hyper_parameters_ = std::move(opened.hyper_parameters);
+}
+
+Checkpoint::~Checkpoint() = default;
+
+const WeightNames& Checkpoint::weight_names() const { return architecture_.weights.at(hyper_parameters_->format()); }
+
+const TensorStore& Checkpoint::store() const {
+  if (!store_) store_ = std::make_unique<SafetensorsFile>(path_);
+  return *store_;
+}
+
+std::unique_ptr<Tokenizer> Checkpoint::tokenizer() const {
+  if (!is_gguf_) return tokenizer_from_directory(path_);
+  return tokenizer_from_gguf(read_vocabulary(static_cast<const GgufFile&>(*store_)));
+}
+
+std::string Checkpoint::class_name() const {
+  const Value classes = is_gguf_ ? Value() : hyper_parameters_->find("architectures");
+  if (classes.is_list() && !classes.as_list().empty() && classes.as_list()[0].is_string()) return classes.as_list()[0].as_string();
+  return architecture_.class_names.front();
+}
+
+std::string Checkpoint::name() const {
+  const fs::path clean = fs::weakly_canonical(path_);
+  return is_gguf_ ? clean.stem().string() : clean.filename().string();
+}
+
+TokenIds Checkpoint::eos() const {
+  TokenIds ids;
+  if (is_gguf_) {
+    const auto& file = static_cast<const GgufFile&>(*store_);
+    for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
+      if (const auto id = file.get<std::int64_t>(key)) ids.push_back(*id);
+    return ids;
+  }
+  const fs::path generation = path_ / "generation_config.json";
+  if (fs::exists(generation)) append_ids(HyperParameters::from_config(generation).find("eos_token_id"), ids);
+  if (ids.empty()) append_ids(hyper_parameters_->find("eos_token_id"), ids);
+  return ids;
+}
+
+std::string Checkpoint::weights_format() const {
+  std::map<std::string, std::size_t> bytes;
+  for (const auto& tensor : store().names()) bytes[std::string(store().dtype(tensor))] += store().byte_size(tensor);
+  const auto most = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return std::string(is_gguf_ ? "gguf" : "safetensors") + (most == bytes.end() ? "" : " " + most->first);
+}
+
+std::vector<std::string> Checkpoint::files() const {
+  if (is_gguf_) return {path_.string()};
+  std::vector<std::string> files;
+  const auto add = [&files](const std::string& file) {
+    if (fs::exists(file) && std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
+  };
+  for (const auto& tensor : store().names()) add(store().raw(tensor).file->path().string());
+  for (const char* name : {"model.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
+                           "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"})
+    add((path_ / name).string());
+  return files;
+}
+
+}  // namespace whence::transformer

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "whence/value.h"
+
+namespace whence::transformer {
+
+class GgufFile;
+
+/// Where the hyper-parameters and the weight names of a checkpoint come from.
+enum class CheckpointFormat { config_json, gguf };
+
+/// What a checkpoint says about itself, by key: the members of its config.json, or the metadata of its GGUF file.
+/// Keys are dotted paths. Those of GGUF are relative to its architecture: `block_count` finds `llama.block_count`.
+class HyperParameters {
+ public:
+  /// Throws ModelError when the file is missing or is not a JSON object.
+  static HyperParameters from_config(const std::filesystem::path& file);
+  static HyperParameters from_gguf(const GgufFile& file);
+
+  CheckpointFormat format() const noexcept { return format_; }
+  const std::string& file() const noexcept { return file_; }
+  /// A null value when there is no such key. A GGUF key that is only a prefix gives a mapping of all keys below it.
+  Value find(std::string_view key) const;
+  /// "file: 'key'", the start of an error text.
+  std::string place(std::string_view key) const;
+
+ private:
+  HyperParameters(CheckpointFormat format, std::string file) : format_(format), file_(std::move(file)) {}
+
+  CheckpointFormat format_;
+  std::string file_;
+  std::string prefix_;  ///< "llama." for GGUF
+  Value root_;
+};
+
+}  // namespace whence::transformer
