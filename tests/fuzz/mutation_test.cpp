@@ -45,22 +45,39 @@ class Mutator {
   }
 
   void mutate_once(Bytes& bytes) {
-    static constexpr std::array<std::uint64_t, 12> kNumbers{
-        0, 1, 2, 31, 33, 255, 0x7fffffff, 0x80000000, 0xffffffff, std::uint64_t{1} << 62, std::uint64_t{1} << 63,
-        std::numeric_limits<std::uint64_t>::max()};
+    static constexpr std::array<std::uint64_t, 12> kNumbers{0,
+                                                            1,
+                                                            2,
+                                                            31,
+                                                            33,
+                                                            255,
+                                                            0x7fffffff,
+                                                            0x80000000,
+                                                            0xffffffff,
+                                                            std::uint64_t{1} << 62,
+                                                            std::uint64_t{1} << 63,
+                                                            std::numeric_limits<std::uint64_t>::max()};
     const auto at = position(bytes);
     const auto left = bytes.size() - static_cast<std::size_t>(at);
     switch (below(7)) {
-      case 0: bytes[at] ^= static_cast<std::uint8_t>(1 << below(8)); break;
-      case 1: bytes[at] = static_cast<std::uint8_t>(engine_()); break;
+      case 0:
+        bytes[at] ^= static_cast<std::uint8_t>(1 << below(8));
+        break;
+      case 1:
+        bytes[at] = static_cast<std::uint8_t>(engine_());
+        break;
       case 2: {
         const std::uint64_t number = kNumbers[below(kNumbers.size())];
         const std::size_t widths[] = {1, 4, 8};
         std::memcpy(&bytes[at], &number, std::min(left, widths[below(3)]));
         break;
       }
-      case 3: bytes.resize(at); break;
-      case 4: bytes.erase(bytes.begin() + at, bytes.begin() + at + below(std::min<std::size_t>(left, 16)) + 1); break;
+      case 3:
+        bytes.resize(at);
+        break;
+      case 4:
+        bytes.erase(bytes.begin() + at, bytes.begin() + at + below(std::min<std::size_t>(left, 16)) + 1);
+        break;
       case 5: {
         const Bytes piece(bytes.begin() + at, bytes.begin() + at + below(std::min<std::size_t>(left, 64)) + 1);
         bytes.insert(bytes.begin() + position(bytes), piece.begin(), piece.end());

@@ -33,8 +33,7 @@ struct Builder {
     return *this;
   }
   template <class Number>
-    requires std::is_arithmetic_v<Number>
-  Builder& key(std::string_view name, std::uint32_t type, Number value) {
+  requires std::is_arithmetic_v<Number> Builder& key(std::string_view name, std::uint32_t type, Number value) {
     return key(name, type, raw_bytes(value));
   }
   Builder& array(std::string_view name, std::uint32_t type, std::uint64_t count, const std::string& elements) {
@@ -197,12 +196,14 @@ TEST_F(GgufFileTest, RefusesAbsurdCounts) {
             "truncated: the number of tensors needs at least 24 bytes for each of 1000 entries at of");
   builder = small_file();
   builder.keys = std::uint64_t{1} << 63;
-  EXPECT_EQ(open_error(builder),
-            "the number of metadata keys announces 9223372036854775808 entries, at most 1048576 are plausible; the file "
-            "is damaged, get it again");
-  EXPECT_EQ(open_error(Builder().array("list", kU8, std::uint64_t{1} << 60, "")),
-            "metadata 'list' announces 1152921504606846976 entries, at most 16777216 are plausible; the file is damaged, "
-            "get it again");
+  EXPECT_EQ(
+      open_error(builder),
+      "the number of metadata keys announces 9223372036854775808 entries, at most 1048576 are plausible; the file "
+      "is damaged, get it again");
+  EXPECT_EQ(
+      open_error(Builder().array("list", kU8, std::uint64_t{1} << 60, "")),
+      "metadata 'list' announces 1152921504606846976 entries, at most 16777216 are plausible; the file is damaged, "
+      "get it again");
   EXPECT_EQ(open_error(Builder().array("list", kF64, 1 << 20, "")).substr(0, 81),
             "truncated: metadata 'list' needs at least 8 bytes for each of 1048576 entries at ");
   const std::string endless = raw_bytes(std::numeric_limits<std::uint64_t>::max());
@@ -217,9 +218,10 @@ TEST_F(GgufFileTest, RefusesDamagedMetadata) {
             "metadata 'flag' holds the boolean 2, expected 0 or 1; the file is damaged");
   EXPECT_EQ(open_error(small_file().key("tokens", kU8, std::uint8_t{2})),
             "metadata 'tokens' occurs twice; the file is damaged, get it again");
-  EXPECT_EQ(open_error(small_file().key("general.alignment", kU32, std::uint32_t{48})),
-            "metadata 'general.alignment' is 48, expected a power of two from 8 to 1048576; the file is damaged, get it "
-            "again");
+  EXPECT_EQ(
+      open_error(small_file().key("general.alignment", kU32, std::uint32_t{48})),
+      "metadata 'general.alignment' is 48, expected a power of two from 8 to 1048576; the file is damaged, get it "
+      "again");
   EXPECT_EQ(open_error(small_file().key("split.count", kU16, std::uint16_t{3})),
             "metadata 'split.count' says the model is split over 3 files, which is not supported; merge them with "
             "'llama-gguf-split --merge'");
@@ -240,11 +242,13 @@ TEST_F(GgufFileTest, RefusesDamagedTensors) {
   EXPECT_EQ(open_error(small_file().tensor("big", kTypeF32, {std::uint64_t{1} << 62, 16}, 0)),
             "tensor 'big' has the shape [16, 4611686018427387904], which is beyond all limits or has rows that are no "
             "multiple of 1, the block of F32; the file is damaged, get it again");
-  EXPECT_EQ(open_error(small_file().tensor("ragged", kTypeQ4_0, {40}, 0)),
-            "tensor 'ragged' has the shape [40], which is beyond all limits or has rows that are no multiple of 32, the "
-            "block of Q4_0; the file is damaged, get it again");
-  EXPECT_EQ(open_error(small_file().tensor("odd", kTypeF32, {1}, 33)),
-            "tensor 'odd' begins at offset 33 of the data, expected a multiple of 32; the file is damaged, get it again");
+  EXPECT_EQ(
+      open_error(small_file().tensor("ragged", kTypeQ4_0, {40}, 0)),
+      "tensor 'ragged' has the shape [40], which is beyond all limits or has rows that are no multiple of 32, the "
+      "block of Q4_0; the file is damaged, get it again");
+  EXPECT_EQ(
+      open_error(small_file().tensor("odd", kTypeF32, {1}, 33)),
+      "tensor 'odd' begins at offset 33 of the data, expected a multiple of 32; the file is damaged, get it again");
   EXPECT_EQ(open_error(small_file().tensor("far", kTypeF32, {1}, std::uint64_t{1} << 63)),
             "truncated: tensor 'far' needs 4 bytes from offset 9223372036854775808 of the data, which has 48; get the "
             "file again");

@@ -143,9 +143,10 @@ TEST_F(SafetensorsFileTest, RefusesADamagedHeader) {
 TEST_F(SafetensorsFileTest, RefusesDamagedEntries) {
   EXPECT_EQ(header_error(R"({"w":7})"), "tensor 'w' is no JSON object; the file is damaged, get it again");
   EXPECT_EQ(header_error(R"({"w":{}})"), "tensor 'w' has no 'dtype'; the file is damaged, get it again");
-  EXPECT_EQ(header_error("{\"w\":" + entry("F8_E4M3", "[1]", 0, 1) + "}", 1),
-            "tensor 'w' has dtype 'F8_E4M3', which is not supported; supported: F32, F16, BF16, F64, I8, I16, I32, I64, "
-            "U8, U16, U32, U64, BOOL");
+  EXPECT_EQ(
+      header_error("{\"w\":" + entry("F8_E4M3", "[1]", 0, 1) + "}", 1),
+      "tensor 'w' has dtype 'F8_E4M3', which is not supported; supported: F32, F16, BF16, F64, I8, I16, I32, I64, "
+      "U8, U16, U32, U64, BOOL");
   const std::string no_shape =
       "tensor 'w' has no valid 'shape', expected a list of non-negative integers; the file is damaged, get it again";
   EXPECT_EQ(header_error(R"({"w":{"dtype":"F32"}})"), no_shape);
@@ -153,16 +154,18 @@ TEST_F(SafetensorsFileTest, RefusesDamagedEntries) {
   EXPECT_EQ(header_error("{\"w\":" + entry("F32", "[1.5]", 0, 4) + "}", 4), no_shape);
   EXPECT_EQ(header_error("{\"w\":" + entry("F32", "[18446744073709551615]", 0, 4) + "}", 4), no_shape);
   EXPECT_EQ(header_error("{\"w\":" + entry("F32", "\"[1]\"", 0, 4) + "}", 4), no_shape);
-  EXPECT_EQ(header_error(R"({"w":{"dtype":"F32","shape":[1],"data_offsets":"0"}})"),
-            "tensor 'w' has no valid 'data_offsets', expected a list of non-negative integers; the file is damaged, get "
-            "it again");
+  EXPECT_EQ(
+      header_error(R"({"w":{"dtype":"F32","shape":[1],"data_offsets":"0"}})"),
+      "tensor 'w' has no valid 'data_offsets', expected a list of non-negative integers; the file is damaged, get "
+      "it again");
   EXPECT_EQ(header_error(R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0]}})"),
             "tensor 'w' has 'data_offsets' '[0]', expected a begin and an end; the file is damaged, get it again");
   EXPECT_EQ(header_error("{\"w\":" + entry("F32", "[1]", 4, 0) + "}", 4),
             "tensor 'w' has 'data_offsets' '[4,0]', expected a begin and an end; the file is damaged, get it again");
-  EXPECT_EQ(header_error("{\"w\":" + entry("F32", "[4294967296,4294967296]", 0, 4) + "}", 4),
-            "tensor 'w' has the shape '[4294967296,4294967296]', which is beyond all limits; the file is damaged, get it "
-            "again");
+  EXPECT_EQ(
+      header_error("{\"w\":" + entry("F32", "[4294967296,4294967296]", 0, 4) + "}", 4),
+      "tensor 'w' has the shape '[4294967296,4294967296]', which is beyond all limits; the file is damaged, get it "
+      "again");
   EXPECT_EQ(header_error("{\"w\":" + entry("F32", "[2]", 0, 4) + "}", 4),
             "tensor 'w' has shape '[2]' and dtype F32, which need 8 bytes, but takes 4; the file is damaged, get it "
             "again");
@@ -174,10 +177,12 @@ TEST_F(SafetensorsFileTest, RefusesAWrongLayoutOfTheData) {
             "again");
   EXPECT_EQ(header_error("{\"a\":" + entry("F32", "[2]", 0, 8) + ",\"b\":" + entry("F32", "[2]", 4, 12) + "}", 12),
             "tensors 'a' and 'b' overlap: bytes 0 to 8 and 4 to 12 of the data; the file is damaged, get it again");
-  EXPECT_EQ(header_error("{\"a\":" + entry("F32", "[1]", 0, 4) + ",\"b\":" + entry("F32", "[1]", 8, 12) + "}", 12),
-            "bytes 4 to 8 of the data belong to no tensor, which the format forbids; the file is damaged, get it again");
-  EXPECT_EQ(header_error("{\"a\":" + entry("F32", "[1]", 0, 4) + "}", 6),
-            "bytes 4 to 6 of the data belong to no tensor, which the format forbids; the file is damaged, get it again");
+  EXPECT_EQ(
+      header_error("{\"a\":" + entry("F32", "[1]", 0, 4) + ",\"b\":" + entry("F32", "[1]", 8, 12) + "}", 12),
+      "bytes 4 to 8 of the data belong to no tensor, which the format forbids; the file is damaged, get it again");
+  EXPECT_EQ(
+      header_error("{\"a\":" + entry("F32", "[1]", 0, 4) + "}", 6),
+      "bytes 4 to 6 of the data belong to no tensor, which the format forbids; the file is damaged, get it again");
 }
 
 TEST_F(SafetensorsFileTest, ReadsShards) {
@@ -196,7 +201,8 @@ TEST_F(SafetensorsFileTest, RefusesAnIndexThatDoesNotFit) {
   write_shards(R"({"a":"one.safetensors","c":"two.safetensors"})");
   EXPECT_EQ(index_error(), "tensor 'c' is mapped to 'two.safetensors', which does not hold it; get both files again");
   write_shards(R"({"a":"one.safetensors","b":"../two.safetensors"})");
-  EXPECT_EQ(index_error(), "tensor 'b' is mapped to '\"../two.safetensors\"', expected the name of a file beside the index");
+  EXPECT_EQ(index_error(),
+            "tensor 'b' is mapped to '\"../two.safetensors\"', expected the name of a file beside the index");
   write_shards(R"({"a":7})");
   EXPECT_EQ(index_error(), "tensor 'a' is mapped to '7', expected the name of a file beside the index");
   write_shards("{}");

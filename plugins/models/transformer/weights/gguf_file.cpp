@@ -24,13 +24,25 @@ constexpr std::uint64_t kMaxAlignment = 1 << 20;
 constexpr std::uint32_t kMaxDimensions = 4;
 constexpr int kMaxNesting = 8;
 
-// The least bytes a metadata pair (name length, type, one byte) and a tensor's entry (name length, number of dimensions,
-// type, offset) can take.
+// The least bytes a metadata pair (name length, type, one byte) and a tensor's entry (name length, number of
+// dimensions, type, offset) can take.
 constexpr std::uint64_t kKeyBytes = 8 + 4 + 1;
 constexpr std::uint64_t kTensorBytes = 8 + 4 + 4 + 8;
 
 enum class ValueType : std::uint32_t {
-  u8 = 0, i8 = 1, u16 = 2, i16 = 3, u32 = 4, i32 = 5, f32 = 6, boolean = 7, string = 8, array = 9, u64 = 10, i64 = 11, f64 = 12
+  u8 = 0,
+  i8 = 1,
+  u16 = 2,
+  i16 = 3,
+  u32 = 4,
+  i32 = 5,
+  f32 = 6,
+  boolean = 7,
+  string = 8,
+  array = 9,
+  u64 = 10,
+  i64 = 11,
+  f64 = 12
 };
 
 struct StoredType {
@@ -125,26 +137,40 @@ class ValueReader {
 
   GgufValue value(std::uint32_t type, int depth) {
     switch (static_cast<ValueType>(type)) {
-      case ValueType::u8: return integer<std::uint8_t>();
-      case ValueType::i8: return integer<std::int8_t>();
-      case ValueType::u16: return integer<std::uint16_t>();
-      case ValueType::i16: return integer<std::int16_t>();
-      case ValueType::u32: return integer<std::uint32_t>();
-      case ValueType::i32: return integer<std::int32_t>();
-      case ValueType::u64: return integer<std::uint64_t>();
-      case ValueType::i64: return integer<std::int64_t>();
-      case ValueType::f32: return {static_cast<double>(cursor_.number<float>())};
-      case ValueType::f64: return {cursor_.number<double>()};
-      case ValueType::boolean: return boolean();
-      case ValueType::string: return {cursor_.string()};
-      case ValueType::array: return array(depth);
+      case ValueType::u8:
+        return integer<std::uint8_t>();
+      case ValueType::i8:
+        return integer<std::int8_t>();
+      case ValueType::u16:
+        return integer<std::uint16_t>();
+      case ValueType::i16:
+        return integer<std::int16_t>();
+      case ValueType::u32:
+        return integer<std::uint32_t>();
+      case ValueType::i32:
+        return integer<std::int32_t>();
+      case ValueType::u64:
+        return integer<std::uint64_t>();
+      case ValueType::i64:
+        return integer<std::int64_t>();
+      case ValueType::f32:
+        return {static_cast<double>(cursor_.number<float>())};
+      case ValueType::f64:
+        return {cursor_.number<double>()};
+      case ValueType::boolean:
+        return boolean();
+      case ValueType::string:
+        return {cursor_.string()};
+      case ValueType::array:
+        return array(depth);
     }
     cursor_.fail("has value type " + std::to_string(type) + ", expected 0 to 12; the file is damaged, get it again");
   }
 
   GgufValue array(int depth) {
     if (depth == kMaxNesting)
-      cursor_.fail("nests arrays deeper than " + std::to_string(kMaxNesting) + " levels; the file is damaged, get it again");
+      cursor_.fail("nests arrays deeper than " + std::to_string(kMaxNesting) +
+                   " levels; the file is damaged, get it again");
     const auto type = cursor_.number<std::uint32_t>();
     const std::uint64_t count = cursor_.count(budget_, least_bytes(type));
     budget_ -= count;
@@ -157,16 +183,21 @@ class ValueReader {
   static std::uint64_t least_bytes(std::uint32_t type) {
     switch (static_cast<ValueType>(type)) {
       case ValueType::u16:
-      case ValueType::i16: return 2;
+      case ValueType::i16:
+        return 2;
       case ValueType::u32:
       case ValueType::i32:
-      case ValueType::f32: return 4;
+      case ValueType::f32:
+        return 4;
       case ValueType::string:
       case ValueType::u64:
       case ValueType::i64:
-      case ValueType::f64: return 8;
-      case ValueType::array: return 12;
-      default: return 1;
+      case ValueType::f64:
+        return 8;
+      case ValueType::array:
+        return 12;
+      default:
+        return 1;
     }
   }
 
@@ -180,8 +211,7 @@ int read_version(Cursor& cursor) {
   if (std::memcmp(magic.data(), kMagic.data(), kMagic.size()) != 0)
     cursor.fail("does not begin with 'GGUF'; name a GGUF file");
   const auto version = cursor.number<std::uint32_t>();
-  if (version != 0 && (version & 0xffff) == 0)
-    cursor.fail("is of a big-endian GGUF file; convert it to little-endian");
+  if (version != 0 && (version & 0xffff) == 0) cursor.fail("is of a big-endian GGUF file; convert it to little-endian");
   if (version != 2 && version != 3)
     cursor.fail("says GGUF version " + std::to_string(version) + ", expected 2 or 3; convert the model again");
   return static_cast<int>(version);
@@ -212,8 +242,8 @@ StoredTensor read_tensor(Cursor& cursor, std::uint64_t alignment) {
   cursor.enter("tensor " + quote_name(tensor.name));
   const auto dimensions = cursor.number<std::uint32_t>();
   if (dimensions > kMaxDimensions)
-    cursor.fail("has " + std::to_string(dimensions) + " dimensions, expected at most " + std::to_string(kMaxDimensions) +
-                "; the file is damaged, get it again");
+    cursor.fail("has " + std::to_string(dimensions) + " dimensions, expected at most " +
+                std::to_string(kMaxDimensions) + "; the file is damaged, get it again");
   std::string shape_text;
   for (std::uint32_t i = 0; i < dimensions; ++i) {
     const auto size = cursor.number<std::uint64_t>();
@@ -255,8 +285,8 @@ template <>
 constexpr std::string_view kExpected<std::vector<std::string>> = "an array of strings";
 
 std::string_view kind_of(const GgufValue& value) {
-  constexpr std::array<std::string_view, 6> kKinds{"an integer", "an integer beyond 64 signed bits", "a number",
-                                                   "a boolean",  "a string",                         "an array"};
+  constexpr std::array<std::string_view, 6> kKinds{
+      "an integer", "an integer beyond 64 signed bits", "a number", "a boolean", "a string", "an array"};
   static_assert(kKinds.size() == std::variant_size_v<decltype(value.data)>);
   return kKinds[value.data.index()];
 }
@@ -272,8 +302,9 @@ std::optional<T> converted(const GgufValue& value) {
 }
 
 template <class T>
-  requires requires { typename T::allocator_type; } && (!std::is_same_v<T, std::string>)
-std::optional<T> converted(const GgufValue& value) {
+requires requires {
+  typename T::allocator_type;
+} &&(!std::is_same_v<T, std::string>)std::optional<T> converted(const GgufValue& value) {
   const auto* array = std::get_if<GgufValue::Array>(&value.data);
   if (!array) return std::nullopt;
   T elements;

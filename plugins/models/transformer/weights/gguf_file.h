@@ -32,8 +32,8 @@ class GgufFile : public TensorStore {
   int version() const noexcept { return version_; }
   const std::map<std::string, GgufValue, std::less<>>& metadata() const noexcept { return metadata_; }
 
-  /// The value of `key`, empty where the file has none. T is bool, std::int64_t, double (integers widen), std::string or
-  /// std::vector of one of these. Throws ModelError when the file holds another type, or an integer beyond int64.
+  /// The value of `key`, empty where the file has none. T is bool, std::int64_t, double (integers widen), std::string
+  /// or std::vector of one of these. Throws ModelError when the file holds another type, or an integer beyond int64.
   template <class T>
   std::optional<T> get(std::string_view key) const;
 

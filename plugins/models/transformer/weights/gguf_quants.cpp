@@ -22,8 +22,8 @@ std::uint32_t word_at(const Byte* bytes) {
   return bits;
 }
 
-// Small blocks: 32 elements that share one scale. The nibble formats keep element j in the low and element j + 16 in the
-// high half of nibble byte j.
+// Small blocks: 32 elements that share one scale. The nibble formats keep element j in the low and element j + 16 in
+// the high half of nibble byte j.
 
 /// 2 bytes scale (f16), 16 bytes of nibbles; x = scale * (q - 8).
 struct Q4_0 {
@@ -95,8 +95,8 @@ struct Q8_0 {
 
 // K blocks: 256 elements in groups of 16 or 32 with small integer scales, which one or two f16 "super" scales multiply.
 
-/// Where a group of 16 lies in formats that cut a block into halves of 128 elements, and those into quarters of 32 which
-/// share their bytes: element `first + j` of quarter `quarter` of half `half`.
+/// Where a group of 16 lies in formats that cut a block into halves of 128 elements, and those into quarters of 32
+/// which share their bytes: element `first + j` of quarter `quarter` of half `half`.
 struct GroupPlace {
   int half, quarter, first;
 };
@@ -123,8 +123,8 @@ struct Q2_K {
   }
 };
 
-/// 32 bytes of third bits, 64 bytes of two-bit values laid out as in Q2_K, 12 bytes of group scales, 2 bytes scale (f16);
-/// groups of 16; x = scale * (s - 32) * (q - 4), where q takes its third bit from bit i / 32 of byte i % 32.
+/// 32 bytes of third bits, 64 bytes of two-bit values laid out as in Q2_K, 12 bytes of group scales, 2 bytes scale
+/// (f16); groups of 16; x = scale * (s - 32) * (q - 4), where q takes its third bit from bit i / 32 of byte i % 32.
 /// Scale g of 16: its low four bits are nibble g of the first 8 bytes (the low nibbles first, then the high ones), its
 /// upper two bits are bit pair g / 4 of byte 8 + g % 4.
 struct Q3_K {
@@ -151,8 +151,8 @@ struct ScaleAndMinimum {
 };
 
 /// Eight six-bit scales and eight six-bit minima in 12 bytes: groups 0 to 3 keep theirs in the low six bits of bytes g
-/// and g + 4; groups 4 to 7 keep the low four bits in the two nibbles of byte g + 4 and the upper two in the top bits of
-/// bytes g - 4 and g.
+/// and g + 4; groups 4 to 7 keep the low four bits in the two nibbles of byte g + 4 and the upper two in the top bits
+/// of bytes g - 4 and g.
 ScaleAndMinimum group_scale(const Byte* packed, int g) {
   if (g < 4) return {static_cast<float>(packed[g] & 63), static_cast<float>(packed[g + 4] & 63)};
   return {static_cast<float>((packed[g + 4] & 15) | packed[g - 4] >> 6 << 4),

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/interprocess/mapped_region.hpp>
-
 #include <cstddef>
 #include <filesystem>
 #include <span>

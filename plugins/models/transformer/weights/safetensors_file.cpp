@@ -44,7 +44,8 @@ Json parse_object(const fs::path& file, std::span<const std::byte> bytes, const 
     Json parsed = Json::parse(text, text + bytes.size(), watch);
     if (parsed.is_object()) return parsed;
   } catch (const Json::exception& error) {
-    fail(file, what + " is not JSON: " + std::string(error.what()).substr(0, kLongestReason) + "; the file is damaged, get it again");
+    fail(file, what + " is not JSON: " + std::string(error.what()).substr(0, kLongestReason) +
+                   "; the file is damaged, get it again");
   }
   fail(file, what + " is no JSON object; the file is damaged, get it again");
 }
@@ -101,8 +102,8 @@ StoredTensor read_entry(const fs::path& file, const std::string& name, const Jso
     fail(file, place + " has the shape " + brief(entry["shape"]) +
                    ", which is beyond all limits; the file is damaged, get it again");
   if (*needed != end - begin)
-    fail(file, place + " has shape " + brief(entry["shape"]) + " and dtype " + std::string(type.name) + ", which need " +
-                   std::to_string(*needed) + " bytes, but takes " + std::to_string(end - begin) +
+    fail(file, place + " has shape " + brief(entry["shape"]) + " and dtype " + std::string(type.name) +
+                   ", which need " + std::to_string(*needed) + " bytes, but takes " + std::to_string(end - begin) +
                    "; the file is damaged, get it again");
   return {&type, std::move(shape), {begin, end, name}};
 }
@@ -117,8 +118,9 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : TensorStore(path) {
     else if (fs::exists(path / "model.safetensors.index.json"))
       add_shards(path / "model.safetensors.index.json");
     else
-      fail(path, "no 'model.safetensors' and no 'model.safetensors.index.json' in this directory; save the model in the "
-                 "safetensors format");
+      fail(path,
+           "no 'model.safetensors' and no 'model.safetensors.index.json' in this directory; save the model in the "
+           "safetensors format");
   } else if (path.extension() == ".json") {
     add_shards(path);
   } else {
@@ -132,12 +134,13 @@ void SafetensorsFile::add_file(const fs::path& path) {
   const auto bytes = file->bytes();
   std::uint64_t header_size;
   if (bytes.size() < sizeof header_size)
-    fail(path, "truncated: " + std::to_string(bytes.size()) + " bytes, a safetensors file has at least 8; get it again");
+    fail(path,
+         "truncated: " + std::to_string(bytes.size()) + " bytes, a safetensors file has at least 8; get it again");
   std::memcpy(&header_size, bytes.data(), sizeof header_size);
   const auto after = bytes.subspan(sizeof header_size);
   if (header_size > kMaxHeader)
-    fail(path, "the header says it has " + std::to_string(header_size) + " bytes, at most " + std::to_string(kMaxHeader) +
-                   " are allowed; this is no safetensors file, or a damaged one");
+    fail(path, "the header says it has " + std::to_string(header_size) + " bytes, at most " +
+                   std::to_string(kMaxHeader) + " are allowed; this is no safetensors file, or a damaged one");
   if (header_size > after.size())
     fail(path, "truncated: the header has " + std::to_string(header_size) + " bytes, " + std::to_string(after.size()) +
                    " are left; get the file again");

@@ -43,7 +43,8 @@ at::Tensor to_float32(const RawTensor& raw) {
   const bool aligned = reinterpret_cast<std::uintptr_t>(raw.bytes.data()) % alignof(float) == 0;
   if (raw.type->name == "F32" && aligned && !raw.bytes.empty()) {
     auto* data = const_cast<std::byte*>(raw.bytes.data());  // libtorch has no read-only tensors
-    return at::from_blob(data, raw.shape, [file = raw.file](void*) {}, at::kFloat);
+    return at::from_blob(
+        data, raw.shape, [file = raw.file](void*) {}, at::kFloat);
   }
   at::Tensor dense = at::empty(raw.shape, at::kFloat);
   dequantise(*raw.type, raw.bytes, {dense.mutable_data_ptr<float>(), static_cast<std::size_t>(dense.numel())});

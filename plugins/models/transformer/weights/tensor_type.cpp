@@ -33,10 +33,10 @@ constexpr TensorType number(std::string_view name) {
 }
 
 constexpr std::array kNumbers{
-    number<float>("F32"),          number<c10::Half>("F16"),      number<c10::BFloat16>("BF16"),
-    number<double>("F64"),         number<std::int8_t>("I8"),     number<std::int16_t>("I16"),
-    number<std::int32_t>("I32"),   number<std::int64_t>("I64"),   number<std::uint8_t>("U8"),
-    number<std::uint16_t>("U16"),  number<std::uint32_t>("U32"),  number<std::uint64_t>("U64"),
+    number<float>("F32"),         number<c10::Half>("F16"),     number<c10::BFloat16>("BF16"),
+    number<double>("F64"),        number<std::int8_t>("I8"),    number<std::int16_t>("I16"),
+    number<std::int32_t>("I32"),  number<std::int64_t>("I64"),  number<std::uint8_t>("U8"),
+    number<std::uint16_t>("U16"), number<std::uint32_t>("U32"), number<std::uint64_t>("U64"),
     number<std::uint8_t>("BOOL"),
 };
 
@@ -74,11 +74,10 @@ void dequantise(const TensorType& type, std::span<const std::byte> blocks, std::
   if (static_cast<std::int64_t>(blocks.size()) != count * type.block_bytes ||
       static_cast<std::int64_t>(out.size()) != count * type.block_elements)
     throw std::invalid_argument("dequantise: the output does not fit the number of blocks");
-  at::parallel_for(0, count, std::max<std::int64_t>(1, kGrain / type.block_elements),
-                   [&](std::int64_t begin, std::int64_t end) {
-                     type.decode(blocks.data() + begin * type.block_bytes, end - begin,
-                                 out.data() + begin * type.block_elements);
-                   });
+  at::parallel_for(
+      0, count, std::max<std::int64_t>(1, kGrain / type.block_elements), [&](std::int64_t begin, std::int64_t end) {
+        type.decode(blocks.data() + begin * type.block_bytes, end - begin, out.data() + begin * type.block_elements);
+      });
 }
 
 }  // namespace whence::transformer
