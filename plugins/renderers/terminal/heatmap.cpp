@@ -235,7 +235,7 @@ class Page {
 
   void draw_table(const Table& table) {
     drawn_ = true;
-    int label_width = 0;
+    int label_width = display_width(table.title);
     for (const auto* rows : {&table.rows, &table.step_rows})
       for (const Row& row : *rows) label_width = std::max(label_width, display_width(row.label));
     std::vector<int> widths;
@@ -277,7 +277,7 @@ class Page {
     const auto plain = [&](const std::vector<std::string>& texts) {
       return [&](std::size_t column) { return pad_left(texts[column], widths[column] + 1); };
     };
-    draw_line(shorten(table.title, label_width), plain(table.positions));
+    draw_line(table.title, plain(table.positions));
     draw_line("", plain(table.tokens));
     for (const Row& row : table.rows) {
       if (&row == &table.rows.front()) draw_rule();
@@ -298,6 +298,10 @@ class Page {
     std::string text = "columns: explained tokens; rows: attributed tokens; both with their position; empty: no influence possible";
     if (!options_.raw_tokens) text += "; ·: blank";
     page_ += wrap(text, columns_);
+    if (scale_ == 0) {
+      page_ += "all scores are zero\n";
+      return;
+    }
     const std::string low = number_text(-scale_, options_.decimals), high = number_text(scale_, options_.decimals);
     if (depth_ != ColorDepth::none) {
       constexpr int kSwatches = 9;
