@@ -8,7 +8,7 @@
 # DECLARATION  default: plugin.yaml in the calling folder
 # DESTINATION  install folder; default: the plugin folder of the whence that is built or was found
 # FIXTURE      neither installed nor tested: for tests that need a plugin, or a broken one
-# Target       whence_<kind>_<name>
+# Targets      whence_<kind>_<name>, and whence_plugins for all that are no fixtures
 # Output       <kind>.<name>.wplugin and <kind>.<name>.manifest.yaml in ${WHENCE_PLUGIN_OUTPUT_DIR}, which is the folder
 #              plugins of the build tree where the calling project has not set it
 
@@ -102,6 +102,10 @@ function(whence_add_plugin)
   add_custom_command(TARGET ${target} POST_BUILD COMMAND ${command} BYPRODUCTS ${manifest} VERBATIM)
 
   if(NOT arg_FIXTURE)
+    if(NOT TARGET whence_plugins)
+      add_custom_target(whence_plugins)
+    endif()
+    add_dependencies(whence_plugins ${target})
     _whence_install_plugin(${target} ${file} ${arg_DESTINATION})
     if(TARGET whence::whence)
       add_test(NAME conformance.${file} COMMAND $<TARGET_FILE:whence::whence> doctor --plugin ${manifest})
