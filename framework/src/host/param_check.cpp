@@ -22,6 +22,7 @@ std::string_view item_type(std::string_view type) {
 /// A value on one line, for error texts.
 std::string one_line(const Value& value) {
   if (value.is_map() || value.is_list()) return "a " + std::string(value.type_name());
+  if (value.is_null()) return "null";
   std::string text = to_yaml(value);
   text.pop_back();
   return std::string(value.type_name()) + " " + text;

@@ -21,7 +21,7 @@ std::string error(const std::string& text) {
 TEST(Yaml, ReadsTheCoreSchema) {
   const Value value = parse(
       "a: yes\nb: 12\nc: 1.50\nd: '1'\ne: ~\nf: 0x1F\ng: .5\nh: -.inf\ni: 1e3\nj: True\nk: 0o17\nl: |\n  two\n  lines\nm:\n"
-      "n: +7\no: 1.2.3\np: 12e\nq: .\nr: -\n");
+      "n: +7\no: 1.2.3\np: 12e\nq: .\nr: -x\n");
   EXPECT_EQ(value.at("a").as_string(), "yes");
   EXPECT_EQ(value.at("b").as_int(), 12);
   EXPECT_EQ(value.at("c").as_double(), 1.5);
@@ -44,15 +44,15 @@ TEST(Yaml, ReadsTheCoreSchema) {
 }
 
 TEST(Yaml, RemembersPlaces) {
-  const Value value = parse("a: 1\nb:\n  - x\n  - {c: 2}\n");
+  const Value value = parse("a: 1\nbody:\n  - x\n  - {c: 2}\n");
   EXPECT_EQ(value.at("a").mark().text(), "f.yaml:1:4");
   EXPECT_EQ(value.at("a").key_mark().text(), "f.yaml:1:1");
-  EXPECT_EQ(value.at("b").mark().text(), "f.yaml:3:3");
-  EXPECT_EQ(value.at("b").key_mark().text(), "f.yaml:2:1");
-  EXPECT_EQ(value.at("b").as_list()[1].at("c").mark().text(), "f.yaml:4:9");
+  EXPECT_EQ(value.at("body").mark().text(), "f.yaml:3:3");
+  EXPECT_EQ(value.at("body").key_mark().text(), "f.yaml:2:1");
+  EXPECT_EQ(value.at("body").as_list()[1].at("c").mark().text(), "f.yaml:4:9");
   EXPECT_EQ(text_of_error([&] { value.at("a").as_string(); }), "f.yaml:1:4: expected text, found integer");
-  EXPECT_EQ(text_of_error([&] { value.require_known_keys({"a", "bb"}); }),
-            "f.yaml:2:1: unknown key 'b'; did you mean 'bb'?; known: a, bb");
+  EXPECT_EQ(text_of_error([&] { value.require_known_keys({"a", "bodies"}); }),
+            "f.yaml:2:1: unknown key 'body'; did you mean 'bodies'?; known: a, bodies");
 }
 
 TEST(Yaml, ExpandsAliases) {
@@ -63,7 +63,7 @@ TEST(Yaml, ExpandsAliases) {
 
 TEST(Yaml, NamesThePlaceOfErrors) {
   EXPECT_EQ(error("a: 1\nb: 2\na: 3\n"), "f.yaml:3:1: key 'a' is given twice, first on line 1; keep one");
-  EXPECT_EQ(error("a: 'x\n").substr(0, 12), "f.yaml:2:1: ");
+  EXPECT_EQ(error("a: [1\n"), "f.yaml:2:1: not valid YAML: end of sequence flow not found; check indentation and quotes");
   EXPECT_EQ(error("a: 99999999999999999999\n"),
             "f.yaml:1:4: number 99999999999999999999 is out of range; quote it if it is meant as text");
   EXPECT_EQ(error("a: 1e999\n"), "f.yaml:1:4: number 1e999 is out of range; quote it if it is meant as text");
