@@ -1,6 +1,7 @@
 #pragma once
 
-/// Names in result files, shared by writer and reader. Most are the reference toolkit's; docs/results.md describes the format.
+/// Names in result files, shared by writer and reader. Most are the reference toolkit's; docs/results.md describes the
+/// format.
 namespace whence::result_format {
 
 inline constexpr char kType[] = "__instance_type__";
@@ -17,7 +18,8 @@ inline constexpr char kTokenClass[] = "TokenWithId";
 
 /// Count of granularity dims of a multi-dimensional sequence.
 inline constexpr char kNumDimensions[] = "_num_dimensions";
-/// What only whence knows about a sequence. No underscore: the reference passes such attributes on to constructors.
+/// What only whence knows about a sequence. It stands beside the attributes, where the reference's loader does not
+/// look: an attribute that it doesn't know makes its aggregation fail.
 inline constexpr char kExtras[] = "whence";
 
 // Numbers that JSON lacks, as Python writes them.

@@ -18,7 +18,9 @@ std::string scalar_text(const json& value) { return value.dump(-1, ' ', true, js
 
 /// As json::dump with ASCII letters only, but writes NaN and infinities as Python does instead of null.
 void write_json(const json& value, int depth, std::string& out) {
-  const auto new_line = [&](int indent) { out.append(1, '\n').append(static_cast<std::size_t>(indent * kIndent), ' '); };
+  const auto new_line = [&](int indent) {
+    out.append(1, '\n').append(static_cast<std::size_t>(indent * kIndent), ' ');
+  };
   if (value.is_structured() && !value.empty()) {
     out += value.is_object() ? '{' : '[';
     bool first = true;
@@ -77,8 +79,8 @@ json to_json(const std::vector<Label>& labels) {
   return list;
 }
 
-/// Tensors with one value per cell in the asked precision. Magnitudes that it cannot hold would come back as NaN or infinity,
-/// that is, as something else.
+/// Tensors with one value per cell in the asked precision. Magnitudes that it cannot hold would come back as NaN or
+/// infinity, that is, as something else.
 class ScoreWriter {
  public:
   explicit ScoreWriter(ScoresPrecision precision) : precision_(precision) {}
@@ -117,16 +119,16 @@ json to_json(const SequenceAttribution& sequence, const ScoreWriter& write) {
       {"target_attributions", write(sequence.target_attributions, "the target")},
       {"step_scores", std::move(step_scores)},
       {"sequence_scores", std::move(sequence_scores)},
-      {kExtras,
-       {{"granularity", sequence.granularity},
-        {"source_labels", to_json(sequence.source_labels)},
-        {"target_labels", to_json(sequence.target_labels)},
-        {"step_score_merges", sequence.step_score_merges}}},
   };
   const std::string_view name = class_of(sequence.granularity);
   // Without it the reference's loader forgets how such a result is averaged for display.
   if (name == kMultiDimensional) attributes[kNumDimensions] = sequence.granularity.size();
-  return instance(kOutputModule, name, std::move(attributes));
+  json object = instance(kOutputModule, name, std::move(attributes));
+  object[kExtras] = {{"granularity", sequence.granularity},
+                     {"source_labels", to_json(sequence.source_labels)},
+                     {"target_labels", to_json(sequence.target_labels)},
+                     {"step_score_merges", sequence.step_score_merges}};
+  return object;
 }
 
 }  // namespace

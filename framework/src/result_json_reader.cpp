@@ -68,8 +68,8 @@ class Node {
     if (names[0].text() == module && std::ranges::find(classes, found) != classes.end()) return at(kAttributes);
     std::string known;
     for (const std::string& name : classes) known += (known.empty() ? "" : ", ") + name;
-    type.fail("unknown class '" + names[0].text() + "." + found + "', expected " + (classes.size() > 1 ? "one of " : "") +
-              module + "." + known);
+    type.fail("unknown class '" + names[0].text() + "." + found + "', expected " +
+              (classes.size() > 1 ? "one of " : "") + module + "." + known);
   }
 
  private:
@@ -78,8 +78,8 @@ class Node {
   std::string path_;
 };
 
-/// JSON of Python knows three numbers that JSON lacks. They are read as texts that begin with `marker`, which must not occur
-/// in the document.
+/// JSON of Python knows three numbers that JSON lacks. They are read as texts that begin with `marker`, which must not
+/// occur in the document.
 std::string mark_non_finite(std::string_view text, const std::string& marker) {
   std::string marked;
   bool quoted = false;
@@ -117,7 +117,8 @@ json parse_document(std::string_view text, const std::string& place, const std::
     return json::parse(marked);
   } catch (const json::parse_error& error) {
     const auto line = 1 + std::ranges::count(std::string_view(marked).substr(0, error.byte), '\n');
-    throw InputError(place + ":" + std::to_string(line) + ": " + (error.byte >= marked.size() ? "the text ends early" : "not JSON") +
+    throw InputError(place + ":" + std::to_string(line) + ": " +
+                     (error.byte >= marked.size() ? "the text ends early" : "not JSON") +
                      "; the file is cut off or no result file");
   } catch (const json::out_of_range&) {
     throw InputError(place + ": holds a number too large to read");
@@ -126,7 +127,8 @@ json parse_document(std::string_view text, const std::string& place, const std::
 
 /// `info` as a value. Numbers beyond 64 bits become floating point.
 Value to_value(const json& value, const std::string& marker, const std::string& place, int depth = 0) {
-  if (depth > kDeepestInfo) throw InputError(place + ": nested deeper than " + std::to_string(kDeepestInfo) + " levels");
+  if (depth > kDeepestInfo)
+    throw InputError(place + ": nested deeper than " + std::to_string(kDeepestInfo) + " levels");
   switch (value.type()) {
     case json::value_t::boolean:
       return Value(value.get<bool>());
@@ -223,10 +225,10 @@ std::map<std::string, Tensor> read_tensors(const std::optional<Node>& node, std:
 }
 
 /// The names of the dims after T. Files of the reference tell them by class and count only.
-std::vector<std::string> read_granularity(const Node& attributes, const std::string& name, std::int64_t dims) {
+std::vector<std::string> read_granularity(const Node& node, const std::string& name, std::int64_t dims) {
   static const std::map<std::string, std::vector<std::string>> kNames = {
       {kPlain, {}}, {kCoarse, {}}, {kGranular, {"hidden"}}, {kMultiDimensional, {"layer", "head"}}};
-  if (const auto extras = attributes.find(kExtras))
+  if (const auto extras = node.find(kExtras))
     if (const auto given = extras->find("granularity")) {
       std::vector<std::string> granularity;
       for (const Node& entry : given->list()) granularity.push_back(entry.text());
@@ -237,8 +239,8 @@ std::vector<std::string> read_granularity(const Node& attributes, const std::str
     }
   const auto& names = kNames.at(name);
   if (dims > static_cast<std::int64_t>(names.size()))
-    attributes.fail("tensors with " + std::to_string(dims) + " dims beyond tokens and steps, a " + name + " has at most " +
-                    std::to_string(names.size()));
+    node.fail("tensors with " + std::to_string(dims) + " dims beyond tokens and steps, a " + name + " has at most " +
+              std::to_string(names.size()));
   return {names.begin(), names.begin() + dims};
 }
 
@@ -256,19 +258,19 @@ SequenceAttribution read_sequence(const Node& node) {
                     std::to_string(sequence.steps.end) + " of " + std::to_string(length) + " target tokens");
 
   const std::int64_t steps = sequence.steps.size();
-  sequence.source_attributions = read_attributions(attributes, "source_attributions",
-                                                   static_cast<std::int64_t>(sequence.source.size()), steps);
+  sequence.source_attributions =
+      read_attributions(attributes, "source_attributions", static_cast<std::int64_t>(sequence.source.size()), steps);
   sequence.target_attributions = read_attributions(attributes, "target_attributions", sequence.steps.end, steps);
   const Tensor &source = sequence.source_attributions, &target = sequence.target_attributions;
   if (source.defined() && target.defined() && source.sizes().slice(2) != target.sizes().slice(2))
     attributes.fail("source tensor " + shape_text(source) + " and target tensor " + shape_text(target) +
                     " differ after the second dim");
   const Tensor& any = target.defined() ? target : source;
-  sequence.granularity = read_granularity(attributes, name, any.defined() ? any.dim() - 2 : 0);
+  sequence.granularity = read_granularity(node, name, any.defined() ? any.dim() - 2 : 0);
   sequence.step_scores = read_tensors(attributes.find("step_scores"), steps);
   sequence.sequence_scores = read_tensors(attributes.find("sequence_scores"), std::nullopt);
 
-  if (const auto extras = attributes.find(kExtras)) {
+  if (const auto extras = node.find(kExtras)) {
     sequence.source_labels = read_labels(extras->find("source_labels"), sequence.source.size());
     sequence.target_labels = read_labels(extras->find("target_labels"), sequence.target.size());
     if (const auto merges = extras->find("step_score_merges")) {
@@ -295,7 +297,8 @@ AttributionOutput from_result_json(std::string_view bytes, const std::string& pl
     if (!info->value().is_object()) info->fail_type("an object");
     output.info = to_value(info->value(), marker, info->place()).as_map();
   }
-  for (const Node& sequence : attributes.at("sequence_attributions").list()) output.sequences.push_back(read_sequence(sequence));
+  for (const Node& sequence : attributes.at("sequence_attributions").list())
+    output.sequences.push_back(read_sequence(sequence));
   return output;
 }
 

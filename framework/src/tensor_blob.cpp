@@ -26,8 +26,9 @@ struct DtypeName {
   const char* name;
   at::ScalarType type;
 };
-constexpr DtypeName kDtypes[] = {{"F32", at::kFloat},         {"F16", at::kHalf},   {"BF16", at::kBFloat16},
-                                 {"F8_E4M3", at::kFloat8_e4m3fn}, {"F64", at::kDouble}, {"I64", at::kLong}};
+constexpr DtypeName kDtypes[] = {{"F32", at::kFloat},     {"F16", at::kHalf},
+                                 {"BF16", at::kBFloat16}, {"F8_E4M3", at::kFloat8_e4m3fn},
+                                 {"F64", at::kDouble},    {"I64", at::kLong}};
 
 std::string base64_encode(std::string_view bytes) {
   std::string text(((bytes.size() + 2) / 3) * 4 + 1, '\0');  // EVP ends every piece with a zero byte
@@ -56,8 +57,9 @@ std::string base64_decode(std::string_view text, const std::string& place) {
   constexpr std::size_t kTextPiece = kPiece / 3 * 4;
   for (std::size_t at = 0; at < text.size(); at += kTextPiece) {
     const std::string_view piece = text.substr(at, kTextPiece);
-    const int count = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data() + written),
-                                      reinterpret_cast<const unsigned char*>(piece.data()), static_cast<int>(piece.size()));
+    const int count =
+        EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data() + written),
+                        reinterpret_cast<const unsigned char*>(piece.data()), static_cast<int>(piece.size()));
     if (count < 0) throw InputError(place + ": not base64; the file is damaged");
     written += count;
   }
@@ -66,7 +68,8 @@ std::string base64_decode(std::string_view text, const std::string& place) {
 }
 
 Tensor storable(const Tensor& tensor) {
-  const bool known = std::ranges::any_of(kDtypes, [&](const auto& dtype) { return dtype.type == tensor.scalar_type(); });
+  const bool known =
+      std::ranges::any_of(kDtypes, [&](const auto& dtype) { return dtype.type == tensor.scalar_type(); });
   return tensor.detach().to(at::kCPU, known ? tensor.scalar_type() : at::kLong).contiguous();
 }
 
@@ -111,8 +114,8 @@ BlobHeader parse_header(std::string_view header, std::size_t data_size, const st
   if (offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned() || offsets[0] != 0)
     throw InputError(place + ": data_offsets " + offsets.dump() + ", expected 0 and the size of the tensor");
   if (overflow || static_cast<std::uint64_t>(size) != data_size || offsets[1].get<std::uint64_t>() != data_size)
-    throw InputError(place + ": the header declares " + name + " " + entry["shape"].dump() + " at " + offsets.dump() + ", but " +
-                     std::to_string(data_size) + " bytes of data follow; the file is cut off or damaged");
+    throw InputError(place + ": the header declares " + name + " " + entry["shape"].dump() + " at " + offsets.dump() +
+                     ", but " + std::to_string(data_size) + " bytes of data follow; the file is cut off or damaged");
   return result;
 }
 
@@ -121,17 +124,18 @@ BlobHeader parse_header(std::string_view header, std::size_t data_size, const st
 std::string to_tensor_blob(const Tensor& tensor) {
   const Tensor stored = storable(tensor);
   const auto dtype = std::ranges::find_if(kDtypes, [&](const auto& each) { return each.type == stored.scalar_type(); });
-  std::string header = nlohmann::json({{kTensorName,
-                                        {{"dtype", dtype->name},
-                                         {"shape", stored.sizes().vec()},
-                                         {"data_offsets", {0, stored.nbytes()}}}}})
-                           .dump();
+  std::string header =
+      nlohmann::json(
+          {{kTensorName,
+            {{"dtype", dtype->name}, {"shape", stored.sizes().vec()}, {"data_offsets", {0, stored.nbytes()}}}}})
+          .dump();
   header.resize((header.size() + kLengthBytes - 1) / kLengthBytes * kLengthBytes, ' ');
   std::string bytes(kLengthBytes + header.size() + stored.nbytes(), '\0');
   const std::uint64_t length = header.size();
   std::memcpy(bytes.data(), &length, kLengthBytes);
   std::memcpy(bytes.data() + kLengthBytes, header.data(), header.size());
-  if (stored.nbytes() > 0) std::memcpy(bytes.data() + kLengthBytes + header.size(), stored.const_data_ptr(), stored.nbytes());
+  if (stored.nbytes() > 0)
+    std::memcpy(bytes.data() + kLengthBytes + header.size(), stored.const_data_ptr(), stored.nbytes());
   return base64_encode(bytes);
 }
 

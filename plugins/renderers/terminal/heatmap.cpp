@@ -24,7 +24,8 @@ constexpr std::array<std::string_view, 5> kShades = {" ", "░", "▒", "▓", "
 class Matrix {
  public:
   Matrix(const Tensor& tensor, std::int64_t columns)
-      : values_(tensor.defined() ? tensor.detach().to(at::kCPU, at::kDouble).contiguous() : Tensor()), columns_(columns) {}
+      : values_(tensor.defined() ? tensor.detach().to(at::kCPU, at::kDouble).contiguous() : Tensor()),
+        columns_(columns) {}
 
   std::int64_t rows() const { return values_.defined() ? values_.size(0) : 0; }
   double at(std::int64_t row, std::int64_t column) const {
@@ -33,8 +34,7 @@ class Matrix {
   /// Largest magnitude in a row; 0 without scores.
   double magnitude(std::int64_t row) const {
     double largest = 0;
-    for (std::int64_t column = 0; column < columns_; ++column)
-      largest = std::fmax(largest, std::abs(at(row, column)));
+    for (std::int64_t column = 0; column < columns_; ++column) largest = std::fmax(largest, std::abs(at(row, column)));
     return largest;
   }
 
@@ -77,7 +77,8 @@ void check_token_level(const SequenceAttribution& sequence, std::size_t index) {
   if (flat && sequence.granularity.empty()) return;
   std::string dims;
   for (const std::string& name : sequence.granularity) dims += (dims.empty() ? "" : ", ") + printable(name);
-  throw ConfigError("terminal: sequence " + std::to_string(index) + " has scores per " + (dims.empty() ? "unnamed dim" : dims) +
+  throw ConfigError("terminal: sequence " + std::to_string(index) + " has scores per " +
+                    (dims.empty() ? "unnamed dim" : dims) +
                     ", expected one per token and step; aggregate them first, for example with vnorm or mean");
 }
 
@@ -87,7 +88,8 @@ double largest_magnitude(const AttributionOutput& output) {
     for (const Tensor& tensor : {sequence.source_attributions, sequence.target_attributions}) {
       const Matrix scores(tensor, sequence.steps.size());
       for (std::int64_t row = 0; row < scores.rows(); ++row)
-        if (const double magnitude = scores.magnitude(row); std::isfinite(magnitude)) largest = std::max(largest, magnitude);
+        if (const double magnitude = scores.magnitude(row); std::isfinite(magnitude))
+          largest = std::max(largest, magnitude);
     }
   return largest;
 }
@@ -134,7 +136,8 @@ class Page {
     const Vocabulary vocabulary = vocabulary_of(sequence);
     for (const Token& token : sequence.target) {
       const std::size_t arrow = token.text.rfind(kContrast);
-      text += entry_text(arrow == std::string::npos ? token.text : token.text.substr(arrow + kContrast.size()), vocabulary);
+      text +=
+          entry_text(arrow == std::string::npos ? token.text : token.text.substr(arrow + kContrast.size()), vocabulary);
     }
     return printable(text.substr(std::min(text.find_first_not_of(' '), text.size())));
   }
@@ -170,7 +173,8 @@ class Page {
       page_ += "no scores\n\n";
     if (!sequence.sequence_scores.empty()) {
       std::string names;
-      for (const auto& [name, scores] : sequence.sequence_scores) names += (names.empty() ? "" : ", ") + printable(name);
+      for (const auto& [name, scores] : sequence.sequence_scores)
+        names += (names.empty() ? "" : ", ") + printable(name);
       page_ += wrap("not drawn: " + names + " (maps between tokens)", columns_) + "\n";
     }
   }
@@ -192,7 +196,8 @@ class Page {
     for (const std::int64_t row : shown) {
       const std::string token = shorten(token_text(row_tokens.at(row), vocabulary), widest_label() - digits - 1);
       table.rows.push_back({pad_left(std::to_string(row), digits) + " " + token, {}});
-      for (std::int64_t step = 0; step < steps.size(); ++step) table.rows.back().cells.push_back(cell(matrix.at(row, step)));
+      for (std::int64_t step = 0; step < steps.size(); ++step)
+        table.rows.back().cells.push_back(cell(matrix.at(row, step)));
     }
 
     if (with_step_scores)
@@ -200,9 +205,9 @@ class Page {
         const Tensor numbers = values.detach().to(at::kCPU, at::kDouble).contiguous();
         table.step_rows.push_back({shorten(printable(name), widest_label()), {}});
         for (std::int64_t step = 0; step < steps.size(); ++step)
-          table.step_rows.back().cells.push_back({number_text(numbers.const_data_ptr<double>()[step], options_.decimals,
-                                                              !values.is_floating_point()) +
-                                                  (options_.shades ? " " : "")});
+          table.step_rows.back().cells.push_back(
+              {number_text(numbers.const_data_ptr<double>()[step], options_.decimals, !values.is_floating_point()) +
+               (options_.shades ? " " : "")});
       }
     return table;
   }
@@ -247,7 +252,8 @@ class Page {
     // Columns that don't fit beside each other are drawn in blocks, each with the labels of the rows.
     for (std::size_t first = 0; first < widths.size();) {
       std::size_t end = first;
-      for (int used = label_width + 2; end < widths.size() && (end == first || used + 1 + widths[end] <= columns_); ++end)
+      for (int used = label_width + 2; end < widths.size() && (end == first || used + 1 + widths[end] <= columns_);
+           ++end)
         used += 1 + widths[end];
       draw_block(table, label_width, widths, first, end);
       first = end;
@@ -260,7 +266,8 @@ class Page {
                "\n";
   }
 
-  void draw_block(const Table& table, int label_width, const std::vector<int>& widths, std::size_t first, std::size_t end) {
+  void draw_block(const Table& table, int label_width, const std::vector<int>& widths, std::size_t first,
+                  std::size_t end) {
     const auto draw_line = [&](std::string_view label, const auto& text_of) {
       std::string line = pad_right(label, label_width).append(" ").append(kRule);
       for (std::size_t column = first; column < end; ++column) line += text_of(column);
@@ -270,7 +277,8 @@ class Page {
     const auto draw_rule = [&] {
       for (int i = 0; i <= label_width; ++i) page_ += "─";
       page_ += "┼";
-      for (int i = std::accumulate(widths.begin() + first, widths.begin() + end, static_cast<int>(end - first)); i > 0; --i)
+      for (int i = std::accumulate(widths.begin() + first, widths.begin() + end, static_cast<int>(end - first)); i > 0;
+           --i)
         page_ += "─";
       page_ += "\n";
     };
@@ -295,7 +303,8 @@ class Page {
   }
 
   void draw_legend() {
-    std::string text = "columns: explained tokens; rows: attributed tokens; both with their position; empty: no influence possible";
+    std::string text =
+        "columns: explained tokens; rows: attributed tokens; both with their position; empty: no influence possible";
     if (!options_.raw_tokens) text += "; ·: blank";
     page_ += wrap(text, columns_);
     if (scale_ == 0) {

@@ -20,7 +20,8 @@ struct HeatmapOptions {
   std::optional<double> max_value;
 };
 
-/// Tables of all sequences, one under the other on one colour scale. Throws ConfigError when scores have granularity dims.
+/// Tables of all sequences, one under the other on one colour scale. Throws ConfigError when scores have granularity
+/// dims.
 std::string draw_heatmaps(const AttributionOutput& output, const Canvas& canvas, const HeatmapOptions& options);
 
 }  // namespace whence::terminal

@@ -5,9 +5,9 @@
 
 namespace whence::terminal {
 
-/// The text with every character that would move the cursor, vanish, reorder or attach to its neighbours written as an escape:
-/// controls, line ends, format and bidi marks, unusual blanks, unassigned code points, bytes that are no UTF-8. What comes out
-/// is safe to print and as wide as `display_width` says.
+/// The text with every character that would move the cursor, vanish, reorder or attach to its neighbours written as an
+/// escape: controls, line ends, format and bidi marks, unusual blanks, unassigned code points, bytes that are no UTF-8.
+/// What comes out is safe to print and as wide as `display_width` says.
 std::string printable(std::string_view text);
 
 /// Terminal cells that a printable text takes: none for combining marks, two for wide characters.

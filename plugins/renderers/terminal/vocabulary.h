@@ -17,8 +17,8 @@ enum class Vocabulary {
 /// Told from the markers that occur in the sequence's tokens.
 Vocabulary vocabulary_of(const SequenceAttribution& sequence);
 
-/// The text that a vocabulary entry stands for; may hold bytes that are no UTF-8 by themselves. Entries of another kind, such
-/// as special tokens, come back unchanged.
+/// The text that a vocabulary entry stands for; may hold bytes that are no UTF-8 by themselves. Entries of another
+/// kind, such as special tokens, come back unchanged.
 std::string entry_text(std::string_view entry, Vocabulary vocabulary);
 
 }  // namespace whence::terminal

@@ -49,7 +49,8 @@ TEST(Gzip, RefusesToGrowBeyondTheBound) {
 TEST(Gzip, NamesDamage) {
   const std::string bytes = gzip("some text that is long enough to be cut in the middle of it");
   for (std::size_t size = 2; size < bytes.size(); ++size)
-    EXPECT_EQ(error_of(bytes.substr(0, size), 1000), "r.json.gz: the gzip data ends early; the file is cut off") << size;
+    EXPECT_EQ(error_of(bytes.substr(0, size), 1000), "r.json.gz: the gzip data ends early; the file is cut off")
+        << size;
   std::string flipped = bytes;
   flipped[bytes.size() - 6] ^= 1;
   EXPECT_EQ(error_of(flipped, 1000), "r.json.gz: damaged gzip data: incorrect data check");

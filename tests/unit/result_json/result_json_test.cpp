@@ -32,12 +32,13 @@ std::string read_file(const std::string& path) {
 
 bool same(const Tensor& a, const Tensor& b) {
   if (!a.defined() || !b.defined()) return a.defined() == b.defined();
-  return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() && at::equal(a.nan_to_num(-7.5), b.nan_to_num(-7.5)) &&
-         at::equal(a.isnan(), b.isnan());
+  return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
+         at::equal(a.nan_to_num(-7.5), b.nan_to_num(-7.5)) && at::equal(a.isnan(), b.isnan());
 }
 
 bool same(const std::map<std::string, Tensor>& a, const std::map<std::string, Tensor>& b) {
-  return std::ranges::equal(a, b, [](const auto& x, const auto& y) { return x.first == y.first && same(x.second, y.second); });
+  return std::ranges::equal(
+      a, b, [](const auto& x, const auto& y) { return x.first == y.first && same(x.second, y.second); });
 }
 
 void expect_same(const SequenceAttribution& a, const SequenceAttribution& b) {
@@ -78,13 +79,11 @@ SequenceAttribution sequence_with(const std::vector<std::string>& granularity, c
 AttributionOutput output_with(std::vector<SequenceAttribution> sequences) { return {std::move(sequences), {}}; }
 
 /// The one sequence of a written document, to be damaged.
-json& attributes_of(json& document) {
-  return document["attributes"]["sequence_attributions"][0]["attributes"];
-}
+json& attributes_of(json& document) { return document["attributes"]["sequence_attributions"][0]["attributes"]; }
 
-json small_document() {
-  return json::parse(to_result_json(output_with({sequence_with({"hidden"}, {4})})));
-}
+json& extras_of(json& document) { return document["attributes"]["sequence_attributions"][0]["whence"]; }
+
+json small_document() { return json::parse(to_result_json(output_with({sequence_with({"hidden"}, {4})}))); }
 
 std::string error_of(const std::string& text) {
   try {
@@ -100,7 +99,8 @@ std::string base64(const std::string& bytes) {
   std::string text;
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k) group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0);
+    for (std::size_t k = 0; k < 3; ++k)
+      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0);
     for (std::size_t k = 0; k < 4; ++k) text += i + k <= bytes.size() ? kLetters[group >> (18 - 6 * k) & 63] : '=';
   }
   return text;
@@ -131,8 +131,9 @@ TEST(ResultJson, RoundTripKeepsEverything) {
   both.source_attributions = at::full({2, 2}, 0.25);
   both.source_labels = {{"passage", {0, 2}}};
   both.sequence_scores["encoder_self_attentions"] = at::full({2, 2, 3}, -1.0);
-  AttributionOutput output = output_with({sequence_with({"hidden"}, {4}), sequence_with({}, {}), sequence_with({"layer"}, {2}),
-                                          sequence_with({"layer", "head"}, {2, 3}), sequence_with({"layer", "hidden"}, {2, 3}), both});
+  AttributionOutput output =
+      output_with({sequence_with({"hidden"}, {4}), sequence_with({}, {}), sequence_with({"layer"}, {2}),
+                   sequence_with({"layer", "head"}, {2, 3}), sequence_with({"layer", "hidden"}, {2, 3}), both});
   const AttributionOutput read = from_result_json(to_result_json(output), "r.json");
   ASSERT_EQ(read.sequences.size(), output.sequences.size());
   for (std::size_t i = 0; i < output.sequences.size(); ++i) expect_same(output.sequences[i], read.sequences[i]);
@@ -174,7 +175,8 @@ TEST(ResultJson, ClassesFollowGranularity) {
     const json document = json::parse(to_result_json(output_with({sequence})));
     const json& written = document["attributes"]["sequence_attributions"][0];
     EXPECT_EQ(written["__instance_type__"][0], "inseq.data.attribution");
-    return written["__instance_type__"][1].get<std::string>() + " " + written["attributes"].value("_num_dimensions", json()).dump();
+    return written["__instance_type__"][1].get<std::string>() + " " +
+           written["attributes"].value("_num_dimensions", json()).dump();
   };
   EXPECT_EQ(class_of(sequence_with({}, {})), "CoarseFeatureAttributionSequenceOutput null");
   EXPECT_EQ(class_of(sequence_with({"hidden"}, {4})), "GranularFeatureAttributionSequenceOutput null");
@@ -213,7 +215,8 @@ TEST(ResultJson, ScoresTooLargeForThePrecisionAreRefused) {
     to_result_json(output_with({sequence}), ScoresPrecision::float8);
     FAIL() << "no error";
   } catch (const ConfigError& error) {
-    EXPECT_STREQ(error.what(), "scores of the target reach 450.0, more than float8 can hold (448); save them as float32");
+    EXPECT_STREQ(error.what(),
+                 "scores of the target reach 450.0, more than float8 can hold (448); save them as float32");
   }
   EXPECT_NO_THROW(to_result_json(output_with({sequence}), ScoresPrecision::float16));
 }
@@ -263,7 +266,8 @@ TEST_P(ReferenceFiles, AreReadInFull) {
       EXPECT_TRUE(at::equal(values.to(at::kDouble), at::tensor(numbers, at::kDouble))) << score;
     }
     ASSERT_EQ(sequence.sequence_scores.size(), expected[i]["sequence_scores"].size());
-    for (const auto& [score, values] : sequence.sequence_scores) expect_tensor(values, expected[i]["sequence_scores"].at(score));
+    for (const auto& [score, values] : sequence.sequence_scores)
+      expect_tensor(values, expected[i]["sequence_scores"].at(score));
   }
 }
 
@@ -276,23 +280,23 @@ TEST_P(ReferenceFiles, RoundTripThroughOurWriter) {
   for (std::size_t i = 0; i < output.sequences.size(); ++i) expect_same(output.sequences[i], again.sequences[i]);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    ResultJson, ReferenceFiles,
-    testing::Values(ReferenceFile{"reference_saliency", ".json", {"hidden"}},
-                    ReferenceFile{"reference_saliency_float16", ".json.gz", {"hidden"}},
-                    ReferenceFile{"reference_saliency_float8", ".json.gz", {"hidden"}},
-                    ReferenceFile{"reference_aggregated", ".json", {}},
-                    ReferenceFile{"reference_attention", ".json.gz", {"layer", "head"}},
-                    ReferenceFile{"reference_encoder_decoder", ".json.gz", {"layer", "head"}}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(ResultJson, ReferenceFiles,
+                         testing::Values(ReferenceFile{"reference_saliency", ".json", {"hidden"}},
+                                         ReferenceFile{"reference_saliency_float16", ".json.gz", {"hidden"}},
+                                         ReferenceFile{"reference_saliency_float8", ".json.gz", {"hidden"}},
+                                         ReferenceFile{"reference_aggregated", ".json", {}},
+                                         ReferenceFile{"reference_attention", ".json.gz", {"layer", "head"}},
+                                         ReferenceFile{"reference_encoder_decoder", ".json.gz", {"layer", "head"}}),
+                         [](const auto& info) { return info.param.name; });
 
 TEST(ResultJson, SmallestFileOfTheReference) {
   json document = small_document();
   document["attributes"].erase("info");
   document["attributes"].erase("step_attributions");
   json& attributes = attributes_of(document);
-  for (const char* key : {"attr_pos_end", "source", "source_attributions", "step_scores", "sequence_scores", "whence"})
+  for (const char* key : {"attr_pos_end", "source", "source_attributions", "step_scores", "sequence_scores"})
     attributes.erase(key);
+  document["attributes"]["sequence_attributions"][0].erase("whence");
   attributes["target"][0]["attributes"].erase("id");
   const AttributionOutput output = from_result_json(document.dump(), "r.json");
   EXPECT_EQ(output.sequences[0].steps, (Span{3, 5}));
@@ -312,16 +316,19 @@ TEST(BadResult, NotJson) {
 
 TEST(BadResult, EveryTruncationIsOneError) {
   const std::string text = to_result_json(output_with({sequence_with({}, {})}));
-  for (std::size_t size = 0; size + 2 < text.size(); size += 7) EXPECT_NE(error_of(text.substr(0, size)), "no error") << size;
+  for (std::size_t size = 0; size + 2 < text.size(); size += 7)
+    EXPECT_NE(error_of(text.substr(0, size)), "no error") << size;
   const std::string zipped = read_file(data_file("reference_attention.json.gz"));
-  for (std::size_t size = 0; size < zipped.size(); size += 97) EXPECT_NE(error_of(zipped.substr(0, size)), "no error") << size;
+  for (std::size_t size = 0; size < zipped.size(); size += 97)
+    EXPECT_NE(error_of(zipped.substr(0, size)), "no error") << size;
 }
 
 TEST(BadResult, AnotherDocument) {
   EXPECT_EQ(error_of("[]"), "r.json: expected an object, found array");
   EXPECT_EQ(error_of("{}"), "r.json: '__instance_type__' is missing");
-  EXPECT_EQ(error_of(R"({"__instance_type__": ["os", "system"], "attributes": {}})"),
-            "r.json: __instance_type__: unknown class 'os.system', expected inseq.data.attribution.FeatureAttributionOutput");
+  EXPECT_EQ(
+      error_of(R"({"__instance_type__": ["os", "system"], "attributes": {}})"),
+      "r.json: __instance_type__: unknown class 'os.system', expected inseq.data.attribution.FeatureAttributionOutput");
   json document = small_document();
   document["attributes"]["sequence_attributions"] = 5;
   EXPECT_EQ(error_of(document.dump()), "r.json: attributes.sequence_attributions: expected a list, found number");
@@ -332,14 +339,17 @@ TEST(BadResult, AnotherDocument) {
 TEST(BadResult, SequenceOfAnotherClass) {
   json document = small_document();
   document["attributes"]["sequence_attributions"][0]["__instance_type__"] = {"inseq.data.attribution", "Popen"};
-  EXPECT_EQ(error_of(document.dump()),
-            "r.json: attributes.sequence_attributions[0].__instance_type__: unknown class 'inseq.data.attribution.Popen', expected "
-            "one of inseq.data.attribution.CoarseFeatureAttributionSequenceOutput, GranularFeatureAttributionSequenceOutput, "
-            "MultiDimensionalFeatureAttributionSequenceOutput, FeatureAttributionSequenceOutput");
+  EXPECT_EQ(
+      error_of(document.dump()),
+      "r.json: attributes.sequence_attributions[0].__instance_type__: unknown class 'inseq.data.attribution.Popen', "
+      "expected "
+      "one of inseq.data.attribution.CoarseFeatureAttributionSequenceOutput, GranularFeatureAttributionSequenceOutput, "
+      "MultiDimensionalFeatureAttributionSequenceOutput, FeatureAttributionSequenceOutput");
 }
 
 TEST(BadResult, TokensAndPositions) {
-  const std::string place = "r.json: attributes.sequence_attributions[0].attributes";
+  const std::string sequence_place = "r.json: attributes.sequence_attributions[0]",
+                    place = sequence_place + ".attributes";
   json document = small_document();
   attributes_of(document)["target"][1] = {{"token", "x"}, {"id", 1}};
   EXPECT_EQ(error_of(document.dump()), place + ".target[1]: '__instance_type__' is missing");
@@ -357,12 +367,13 @@ TEST(BadResult, TokensAndPositions) {
   attributes_of(document)["attr_pos_start"] = -1;
   EXPECT_EQ(error_of(document.dump()), place + ": explains positions -1 to 2 of 5 target tokens");
   document = small_document();
-  attributes_of(document)["whence"]["target_labels"][0]["end"] = 6;
-  EXPECT_EQ(error_of(document.dump()), place + ".whence.target_labels[0]: label from 0 to 6 of 5 tokens");
+  extras_of(document)["target_labels"][0]["end"] = 6;
+  EXPECT_EQ(error_of(document.dump()), sequence_place + ".whence.target_labels[0]: label from 0 to 6 of 5 tokens");
 }
 
 TEST(BadResult, TensorsThatDoNotFit) {
-  const std::string place = "r.json: attributes.sequence_attributions[0].attributes";
+  const std::string sequence_place = "r.json: attributes.sequence_attributions[0]",
+                    place = sequence_place + ".attributes";
   json document = small_document();
   attributes_of(document)["target"].erase(4);
   attributes_of(document)["attr_pos_end"] = 4;
@@ -370,22 +381,26 @@ TEST(BadResult, TensorsThatDoNotFit) {
             place + ".target_attributions: tensor [5,2,4] does not fit its tokens, expected [4,1,...]");
   document = small_document();
   attributes_of(document)["step_scores"]["probability"] = attributes_of(document)["target_attributions"];
-  EXPECT_EQ(error_of(document.dump()), place + ".step_scores.probability: tensor [5,2,4], expected [2], one number per step");
+  EXPECT_EQ(error_of(document.dump()),
+            place + ".step_scores.probability: tensor [5,2,4], expected [2], one number per step");
   document = small_document();
   attributes_of(document)["sequence_scores"]["m"] = attributes_of(document)["step_scores"]["probability"];
   EXPECT_EQ(error_of(document.dump()), place + ".sequence_scores.m: tensor [2], expected two or more dims");
   document = small_document();
-  attributes_of(document)["whence"]["granularity"] = {"layer", "head"};
+  extras_of(document)["granularity"] = {"layer", "head"};
   EXPECT_EQ(error_of(document.dump()),
-            place + ".whence.granularity: names 2 dims, the tensors have 1 beyond tokens and steps");
-  attributes_of(document).erase("whence");
+            sequence_place + ".whence.granularity: names 2 dims, the tensors have 1 beyond tokens and steps");
+  document["attributes"]["sequence_attributions"][0].erase("whence");
   document["attributes"]["sequence_attributions"][0]["__instance_type__"][1] = "CoarseFeatureAttributionSequenceOutput";
-  EXPECT_EQ(error_of(document.dump()), place + ": tensors with 1 dims beyond tokens and steps, a "
-                                               "CoarseFeatureAttributionSequenceOutput has at most 0");
+  EXPECT_EQ(error_of(document.dump()), sequence_place +
+                                           ": tensors with 1 dims beyond tokens and steps, a "
+                                           "CoarseFeatureAttributionSequenceOutput has at most 0");
   document = small_document();
   attributes_of(document)["target_attributions"] = {{"__ndarray__", "b64:"}, {"dtype", "float32"}};
-  EXPECT_EQ(error_of(document.dump()), place + ".target_attributions: an array as releases before the safetensors encoding wrote "
-                                               "it; save the result again with a newer one");
+  EXPECT_EQ(error_of(document.dump()),
+            place +
+                ".target_attributions: an array as releases before the safetensors encoding wrote "
+                "it; save the result again with a newer one");
 }
 
 TEST(BadResult, Base64) {
@@ -421,14 +436,16 @@ TEST(BadResult, BlobHeaders) {
   EXPECT_EQ(header_error(R"({"attribution":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4),
             "the header declares F32 [2] at [0,8], but 4 bytes of data follow; the file is cut off or damaged");
   const std::string huge = R"({"attribution":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})";
-  EXPECT_EQ(header_error(huge), "the header declares F32 [4294967296,4294967296] at [0,0], but 0 bytes of data follow; the file is "
-                                "cut off or damaged");
+  EXPECT_EQ(header_error(huge),
+            "the header declares F32 [4294967296,4294967296] at [0,0], but 0 bytes of data follow; the file is "
+            "cut off or damaged");
 }
 
 TEST(BadResult, InfoNestedTooDeep) {
   std::string text = to_result_json({});
   const std::string key = "\"info\": {}";
-  text.replace(text.find(key), key.size(), "\"info\": {\"a\": " + std::string(100000, '[') + std::string(100000, ']') + "}");
+  text.replace(text.find(key), key.size(),
+               "\"info\": {\"a\": " + std::string(100000, '[') + std::string(100000, ']') + "}");
   EXPECT_EQ(error_of(text), "r.json: attributes.info: nested deeper than 64 levels");
 }
 

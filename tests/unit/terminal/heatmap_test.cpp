@@ -1,3 +1,5 @@
+#include "heatmap.h"
+
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
@@ -10,7 +12,6 @@
 #include <limits>
 #include <sstream>
 
-#include "heatmap.h"
 #include "text.h"
 #include "whence/error.h"
 
@@ -38,8 +39,8 @@ Tensor causal_scores(std::int64_t rows, std::int64_t start, std::int64_t steps, 
 /// A decoder-only sequence of 14 tokens, explained from position 9 on.
 AttributionOutput decoder_only() {
   SequenceAttribution sequence;
-  sequence.target = tokens({"<|im_start|>", "George", "Ġwas", "Ġsick", "Ġyesterday", ".", "Ġasked", "Ġhim", "Ġto", "Ġcome", "Ġover",
-                            ".", "Ċ", "Ġunconstitutionally"});
+  sequence.target = tokens({"<|im_start|>", "George", "Ġwas", "Ġsick", "Ġyesterday", ".", "Ġasked", "Ġhim", "Ġto",
+                            "Ġcome", "Ġover", ".", "Ċ", "Ġunconstitutionally"});
   sequence.source = {sequence.target.begin(), sequence.target.begin() + 9};
   sequence.steps = {9, 14};
   sequence.target_attributions = causal_scores(14, 9, 5, false);
@@ -95,11 +96,13 @@ std::string without_colors(const std::string& text) {
   return plain;
 }
 
-/// Compares with tests/data/terminal/<name>.txt; WHENCE_UPDATE_GOLDEN=1 writes it instead. Checks the width of every line, too.
+/// Compares with tests/data/terminal/<name>.txt; WHENCE_UPDATE_GOLDEN=1 writes it instead. Checks the width of every
+/// line, too.
 void expect_golden(const std::string& name, const AttributionOutput& output, const Canvas& canvas,
                    const HeatmapOptions& options = {}) {
   const std::string drawn = draw_heatmaps(output, canvas, options);
-  for (const std::string& line : lines_of(without_colors(drawn))) EXPECT_LE(display_width(line), canvas.columns) << line;
+  for (const std::string& line : lines_of(without_colors(drawn)))
+    EXPECT_LE(display_width(line), canvas.columns) << line;
   const std::string path = std::string(WHENCE_TEST_DATA) + "/terminal/" + name + ".txt";
   if (std::getenv("WHENCE_UPDATE_GOLDEN")) {
     std::ofstream(path, std::ios::binary) << drawn;
@@ -169,7 +172,8 @@ TEST(Heatmap, NothingToDraw) {
   sequence.step_scores.clear();
   sequence.target.resize(10);
   sequence.steps = {9, 10};
-  EXPECT_EQ(draw_heatmaps(output, {}, {}), "sequence 0: <|im_start|>George was sick yesterday. asked him to come\n\nno scores\n\n");
+  EXPECT_EQ(draw_heatmaps(output, {}, {}),
+            "sequence 0: <|im_start|>George was sick yesterday. asked him to come\n\nno scores\n\n");
   sequence.steps = {10, 10};
   EXPECT_EQ(draw_heatmaps(output, {}, {}),
             "sequence 0: <|im_start|>George was sick yesterday. asked him to come\n\nno explained tokens\n\n");
@@ -233,7 +237,8 @@ TEST(Heatmap, OneScaleServesAllSequences) {
   output.sequences.push_back(output.sequences[0]);
   output.sequences[1].target_attributions = output.sequences[0].target_attributions * -4.0;
   expect_golden("two_sequences_80_256", output, {80, ColorDepth::ansi256}, {.decimals = 1});
-  EXPECT_NE(draw_heatmaps(output, {80, ColorDepth::ansi256}, {.max_value = 0.5}).find("colours: -0.50 "), std::string::npos);
+  EXPECT_NE(draw_heatmaps(output, {80, ColorDepth::ansi256}, {.max_value = 0.5}).find("colours: -0.50 "),
+            std::string::npos);
 }
 
 TEST(Heatmap, GranularScoresAreRefused) {
@@ -244,22 +249,25 @@ TEST(Heatmap, GranularScoresAreRefused) {
     draw_heatmaps(output, {}, {});
     FAIL() << "no error";
   } catch (const ConfigError& error) {
-    EXPECT_STREQ(error.what(), "terminal: sequence 0 has scores per layer, head, expected one per token and step; aggregate them "
-                               "first, for example with vnorm or mean");
+    EXPECT_STREQ(error.what(),
+                 "terminal: sequence 0 has scores per layer, head, expected one per token and step; aggregate them "
+                 "first, for example with vnorm or mean");
   }
 }
 
 TEST(Heatmap, MapsAreNamedNotDrawn) {
   AttributionOutput output = encoder_decoder();
   output.sequences[0].sequence_scores["encoder_self_attentions"] = at::zeros({5, 5});
-  EXPECT_NE(draw_heatmaps(output, {80, ColorDepth::none}, {}).find("not drawn: encoder_self_attentions (maps between tokens)"),
+  EXPECT_NE(draw_heatmaps(output, {80, ColorDepth::none}, {})
+                .find("not drawn: encoder_self_attentions (maps between tokens)"),
             std::string::npos);
 }
 
 TEST(Heatmap, TextComesFromTheRunWhenItHasOnePerSequence) {
   AttributionOutput output = encoder_decoder();
   output.info = {{"generated_texts", Value(Value::List{Value(std::string("Bonjour\nle monde"))})}};
-  EXPECT_NE(draw_heatmaps(output, {80, ColorDepth::none}, {}).find("sequence 0: Bonjour\\nle monde\n"), std::string::npos);
+  EXPECT_NE(draw_heatmaps(output, {80, ColorDepth::none}, {}).find("sequence 0: Bonjour\\nle monde\n"),
+            std::string::npos);
 }
 
 }  // namespace

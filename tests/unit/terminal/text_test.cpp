@@ -1,6 +1,7 @@
+#include "text.h"
+
 #include <gtest/gtest.h>
 
-#include "text.h"
 #include "vocabulary.h"
 
 namespace whence::terminal {
@@ -27,7 +28,8 @@ TEST(Printable, EscapesBytesThatAreNoUtf8) {
 }
 
 TEST(Printable, KeepsOrdinaryTextOfAnyScript) {
-  for (const char* text : {"naïve", "日本語", "שלום", "👍", "e\u0301", "<|im_start|>"}) EXPECT_EQ(printable(text), text);
+  for (const char* text : {"naïve", "日本語", "שלום", "👍", "e\u0301", "<|im_start|>"})
+    EXPECT_EQ(printable(text), text);
 }
 
 TEST(Printable, GivesLoneMarksABase) {
@@ -49,7 +51,8 @@ TEST(Shorten, CutsWholeCharactersOnly) {
   EXPECT_EQ(shorten("日本語", 4), "日…");
   EXPECT_EQ(shorten("e\u0301e\u0301e\u0301", 2), "e\u0301…") << "the mark stays with its letter";
   EXPECT_EQ(shorten("ab", 1), "…");
-  for (int columns = 1; columns < 12; ++columns) EXPECT_LE(display_width(shorten("日本e\u0301語 text", columns)), columns);
+  for (int columns = 1; columns < 12; ++columns)
+    EXPECT_LE(display_width(shorten("日本e\u0301語 text", columns)), columns);
 }
 
 TEST(Pad, CountsCellsNotBytes) {
