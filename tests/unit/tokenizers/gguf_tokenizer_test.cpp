@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include "error_text.h"
-#include "gguf_file.h"
 #include "gguf_pre_tokenizers.h"
+#include "gguf_vocabulary.h"
 #include "reference_strings.h"
 #include "whence/error.h"
 
@@ -25,24 +25,8 @@ using Type = GgufTokenType;
 const GgufVocabulary& smollm2() {
   static const GgufVocabulary vocabulary = [] {
     const char* folder = std::getenv("WHENCE_MODELS");
-    const std::filesystem::path path =
-        std::filesystem::path(folder ? folder : WHENCE_MODELS_DIR) / "SmolLM2-135M-Instruct.Q4_1.gguf";
-    const transformer::GgufFile file(path);
-    return GgufVocabulary{
-        .origin = path.string(),
-        .model = file.require<std::string>("tokenizer.ggml.model"),
-        .pre = file.require<std::string>("tokenizer.ggml.pre"),
-        .tokens = file.require<std::vector<std::string>>("tokenizer.ggml.tokens"),
-        .token_types = file.require<std::vector<std::int64_t>>("tokenizer.ggml.token_type"),
-        .merges = file.require<std::vector<std::string>>("tokenizer.ggml.merges"),
-        .bos = file.get<std::int64_t>("tokenizer.ggml.bos_token_id"),
-        .eos = file.get<std::int64_t>("tokenizer.ggml.eos_token_id"),
-        .unknown = file.get<std::int64_t>("tokenizer.ggml.unknown_token_id"),
-        .pad = file.get<std::int64_t>("tokenizer.ggml.padding_token_id"),
-        .add_bos = file.get<bool>("tokenizer.ggml.add_bos_token"),
-        .add_eos = file.get<bool>("tokenizer.ggml.add_eos_token"),
-        .add_space_prefix = file.get<bool>("tokenizer.ggml.add_space_prefix"),
-    };
+    return transformer::read_vocabulary(transformer::GgufFile(
+        std::filesystem::path(folder ? folder : WHENCE_MODELS_DIR) / "SmolLM2-135M-Instruct.Q4_1.gguf"));
   }();
   return vocabulary;
 }
