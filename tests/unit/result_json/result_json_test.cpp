@@ -12,6 +12,7 @@
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "whence/error.h"
 
@@ -321,6 +322,20 @@ TEST(BadResult, EveryTruncationIsOneError) {
   const std::string zipped = read_file(data_file("reference_attention.json.gz"));
   for (std::size_t size = 0; size < zipped.size(); size += 97)
     EXPECT_NE(error_of(zipped.substr(0, size)), "no error") << size;
+}
+
+TEST(BadResult, ChangedBytesAreReadOrRefused) {
+  const std::string text = to_result_json(output_with({sequence_with({"hidden"}, {4})}));
+  std::mt19937 random(7);
+  for (int round = 0; round < 3000; ++round) {
+    std::string changed = text;
+    for (int i = 0; i < 1 + round % 4; ++i)
+      changed[random() % changed.size()] = "\"{}[],:0-9eNA=/\\ \x80"[random() % 19];
+    try {
+      from_result_json(changed, "r.json");
+    } catch (const InputError&) {
+    }
+  }
 }
 
 TEST(BadResult, AnotherDocument) {
