@@ -32,12 +32,9 @@ std::int64_t integer_from(const std::string& option, const std::string& word) {
 
 ConfigError unknown_option(const std::string& word, const std::vector<Option>& options, const std::string& help) {
   std::vector<std::string> names;
-  for (const Option& option : options) {
-    names.push_back("--" + option.name);
-    names.insert(names.end(), option.aliases.begin(), option.aliases.end());
-  }
-  const std::string nearest = nearest_name(word, names);
-  return ConfigError("unknown option '" + word + "'" + (nearest.empty() ? "" : "; did you mean '" + nearest + "'?") + "; see " + help);
+  for (const Option& option : options) names.push_back(option.name);
+  const std::string nearest = word.starts_with("--") ? nearest_name(word.substr(2), names) : "";
+  return ConfigError("unknown option '" + word + "'" + (nearest.empty() ? "" : "; did you mean '--" + nearest + "'?") + "; see " + help);
 }
 
 using OptionsByWord = std::map<std::string, const Option*>;

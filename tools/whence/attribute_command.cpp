@@ -27,6 +27,8 @@ int run(const Arguments& arguments) {
   const Session session(arguments);
   const host::Experiment experiment = experiment_from_options(arguments, session.catalogue);
   const Canvas canvas = output_canvas(arguments);
+  const auto save_path = arguments.text("save-path");
+  if (save_path) host::check_writable(*save_path);
   host::ComputedRun computed;
   {
     ConsoleListener listener(arguments);
@@ -43,9 +45,9 @@ int run(const Arguments& arguments) {
       if (!sequence.granularity.empty())
         throw ConfigError("--attribution-aggregators: the result still has the dimension '" + sequence.granularity.back() +
                           "'; name one more aggregator for each dimension that is left");
-  if (const auto path = arguments.text("save-path")) {
-    host::write_file(*path, to_result_json(saved));
-    notices(arguments)("saved attributions to " + *path);
+  if (save_path) {
+    host::write_file(*save_path, to_result_json(saved));
+    notices(arguments)("saved attributions to " + *save_path);
   }
   if (arguments.on("json")) print(to_result_json(saved) + "\n");
   else if (!arguments.on("hide-attributions")) print(session.host.make_renderer({"terminal", {}, {}})->render(shown, canvas));

@@ -113,11 +113,17 @@ std::string read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
-void write_file(const fs::path& path, std::string_view bytes) {
+void check_writable(const fs::path& path) {
   const fs::path target = fs::absolute(path);
   if (!fs::is_directory(target.parent_path()))
     throw InputError(path.string() + ": cannot be written: the folder " + target.parent_path().string() + " does not exist; make it first");
   if (fs::is_directory(target)) throw InputError(path.string() + ": cannot be written: it is a folder; name a file");
+  if (::access(target.parent_path().c_str(), W_OK) != 0) fail(path, "written");
+}
+
+void write_file(const fs::path& path, std::string_view bytes) {
+  check_writable(path);
+  const fs::path target = fs::absolute(path);
   const fs::path partial = partial_name(target);
   try {
     write_and_sync(partial, bytes);

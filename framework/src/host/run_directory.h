@@ -27,6 +27,8 @@ class StagedDirectory {
 
 /// Whole file, binary. Throws InputError.
 std::string read_file(const std::filesystem::path& path);
+/// Throws InputError when `write_file` could not work: what a command asks before long work.
+void check_writable(const std::filesystem::path& path);
 /// Writes a file so that readers see the old one or the new one, never a part. Throws InputError.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 

@@ -1,0 +1,170 @@
+#include "host/experiment.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "experiment/temporary_folder.h"
+#include "host/yaml.h"
+
+namespace whence::host {
+namespace {
+
+const std::string kSmallest = "model: /m.gguf\ninputs: hello\nattributions: saliency\n";
+
+Experiment parse(const std::string& text) { return parse_experiment(parse_yaml(text, "e.yaml"), "/base"); }
+
+/// Text of the error of an experiment, with its status.
+std::string error_of(const std::string& text) {
+  try {
+    parse(text);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), ExitStatus::usage) << error.what();
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Experiment, SmallestHasDefaults) {
+  const Experiment experiment = parse(kSmallest);
+  EXPECT_EQ(experiment.model_path, "/m.gguf");
+  ASSERT_EQ(experiment.inputs.size(), 1u);
+  EXPECT_EQ(experiment.inputs[0].text, "hello");
+  EXPECT_EQ(experiment.inputs[0].id, "0");
+  ASSERT_EQ(experiment.attributions.size(), 1u);
+  EXPECT_EQ(experiment.attributions[0].name, "saliency");
+  EXPECT_EQ(experiment.attributions[0].attributed_function.name, "probability");
+  EXPECT_FALSE(experiment.attributions[0].aggregation);
+  ASSERT_EQ(experiment.outputs.size(), 1u);
+  EXPECT_EQ(experiment.outputs[0].renderer.name, "terminal");
+  EXPECT_EQ(experiment.batch_size, 8);
+}
+
+TEST(Experiment, ReadsEveryKey) {
+  const Experiment experiment = parse(R"(
+name: all
+model: {path: m, plugin: decoder_only, dtype: bfloat16}
+inputs:
+  - {id: a, text: x, generated: x y, start: 1, end: -1}
+  - plain
+generation: {max_new_tokens: 3, do_sample: true, temperature: 0.5, top_k: 4, top_p: 0.9, eos: [1, 2], stop: end, seed: 7}
+attributions:
+  - name: one
+    method: integrated_gradients
+    params: {n_steps: 3}
+    attributed_function: {probability: {logprob: true}}
+    step_scores: [entropy, {probability: {logprob: true}}]
+    aggregation: [vnorm, subwords]
+  - {name: two, method: {occlusion: {stride: 2}}, step_scores: entropy}
+outputs:
+  - terminal
+  - {renderer: json, params: {precision: float16}, file: "{name}.json"}
+seed: 5
+threads: 2
+memory: 2 GiB
+batch_size: 4
+attribute_target: true
+include_eos_baseline: true
+plugins: {paths: [p]}
+output_dir: out
+)");
+  EXPECT_EQ(experiment.model_path, "/base/m");
+  EXPECT_EQ(experiment.model_plugin, "decoder_only");
+  EXPECT_EQ(experiment.inputs[0].end, -1);
+  EXPECT_EQ(experiment.inputs[1].id, "1");
+  EXPECT_EQ(experiment.generation.eos, (TokenIds{1, 2}));
+  EXPECT_EQ(experiment.generation.stop, std::vector<std::string>{"end"});
+  EXPECT_EQ(experiment.generation.seed, 7u);
+  EXPECT_EQ(experiment.attributions[0].method.params.at("n_steps").as_int(), 3);
+  EXPECT_EQ(experiment.attributions[1].method.params.at("stride").as_int(), 2);
+  EXPECT_EQ(experiment.attributions[1].step_scores.size(), 1u);
+  EXPECT_EQ(experiment.outputs[1].file, "{name}.json");
+  EXPECT_EQ(experiment.memory_bytes, std::int64_t{2} << 30);
+  EXPECT_EQ(experiment.plugin_paths.front(), "/base/p");
+  EXPECT_EQ(experiment.output_dir, "/base/out");
+
+  const Experiment again = parse(to_yaml(resolved(experiment)));
+  EXPECT_EQ(to_yaml(resolved(again)), to_yaml(resolved(experiment)));
+  EXPECT_EQ(again.inputs, experiment.inputs);
+  EXPECT_EQ(again.attributions, experiment.attributions);
+  EXPECT_EQ(again.outputs, experiment.outputs);
+}
+
+TEST(Experiment, GenerationTakesTheSeedOfTheExperiment) {
+  EXPECT_EQ(parse(kSmallest + "seed: 9\ngeneration: {do_sample: true}\n").generation.seed, 9u);
+}
+
+TEST(Experiment, NamesPlaceAndNearestKey) {
+  EXPECT_EQ(error_of(kSmallest + "sead: 1\n"),
+            "e.yaml:4:7: unknown key 'sead'; did you mean 'seed'?; known: attribute_target, attributions, batch_size, generation, "
+            "include_eos_baseline, inputs, memory, model, name, output_dir, outputs, plugins, seed, threads");
+  EXPECT_EQ(error_of("model: m\ninputs: a\nattributions:\n  - {metod: saliency}\n"),
+            "e.yaml:4:13: unknown key 'metod'; did you mean 'method'?; known: aggregation, attributed_function, method, name, params, step_scores");
+  EXPECT_EQ(error_of(kSmallest + "generation: {max_tokens: 3}\n").substr(0, 34), "e.yaml:4:26: unknown key 'max_toke");
+}
+
+TEST(Experiment, NamesMissingKeys) {
+  EXPECT_EQ(error_of("inputs: a\nattributions: saliency\n"), "e.yaml:1:1: 'model' is missing");
+  EXPECT_EQ(error_of("model: m\nattributions: saliency\n"), "e.yaml:1:1: 'inputs' is missing");
+  EXPECT_EQ(error_of("model: m\ninputs: a\n"), "e.yaml:1:1: 'attributions' is missing");
+  EXPECT_EQ(error_of("model: m\ninputs:\n  - {id: a}\nattributions: saliency\n"), "e.yaml:3:5: 'text' is missing");
+  EXPECT_EQ(error_of("- a\n"), "e.yaml:1:1: an experiment is a mapping with the keys model, inputs and attributions; found list");
+}
+
+TEST(Experiment, NamesWrongTypesAndRanges) {
+  EXPECT_EQ(error_of(kSmallest + "batch_size: many\n"), "e.yaml:4:13: expected an integer, found text");
+  EXPECT_EQ(error_of(kSmallest + "batch_size: 0\n"), "e.yaml:4:13: 'batch_size' is 0; expected at least 1");
+  EXPECT_EQ(error_of(kSmallest + "generation: {temperature: 0}\n"), "e.yaml:4:27: 'temperature' is 0.000000; expected a number above 0");
+  EXPECT_EQ(error_of(kSmallest + "generation: {top_p: 1.5}\n"), "e.yaml:4:21: 'top_p' is 1.500000; expected a number above 0 and at most 1");
+  EXPECT_EQ(error_of(kSmallest + "generation: {stop: ['']}\n"), "e.yaml:4:21: 'stop' is empty text; expected text that ends a continuation");
+  EXPECT_EQ(error_of(kSmallest + "memory: 3 furlongs\n"),
+            "e.yaml:4:9: 'memory' is '3 furlongs'; expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB");
+  EXPECT_EQ(error_of("model: m\ninputs: [1]\nattributions: saliency\n"), "e.yaml:2:10: expected text, found integer");
+  EXPECT_EQ(error_of("model: m\ninputs: []\nattributions: saliency\n"), "e.yaml:2:9: 'inputs' is empty; give at least one text");
+  EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: []\n"), "e.yaml:3:15: 'attributions' is empty; give at least one method");
+  EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: [3]\n"),
+            "e.yaml:3:16: expected the name of a method or 'name: {parameter: value}', found integer");
+}
+
+TEST(Experiment, RefusesAmbiguity) {
+  EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: [saliency, saliency]\n"),
+            "e.yaml:3:26: two attributions are named 'saliency'; give this one another 'name', since it names the result file");
+  EXPECT_EQ(error_of("model: m\ninputs: [{id: x, text: a}, {id: x, text: b}]\nattributions: saliency\n"),
+            "e.yaml:2:28: two inputs have the id 'x'; ids name them in results, so each needs its own");
+  EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: {method: {occlusion: {stride: 1}}, params: {stride: 2}}\n"),
+            "e.yaml:3:58: parameters of method 'occlusion' are given twice; keep one place");
+  EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: {method: saliency, step_scores: [entropy, entropy]}\n"),
+            "e.yaml:3:57: the step score 'entropy' is listed twice; results hold one under each name");
+  EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: {method: saliency, step_scores: {entropy: {}, logit: {}}}\n"),
+            "e.yaml:3:47: expected one step function as 'name: {parameter: value}', found a mapping with 2 keys; write several as a list");
+}
+
+TEST(Experiment, RefusesNamesThatLeaveTheRunDirectory) {
+  EXPECT_EQ(error_of(kSmallest + "name: ../x\n"),
+            "e.yaml:4:7: 'name' is '../x'; it names files, so expected letters, digits, '-', '_' and '.', and no '.' at the start");
+  EXPECT_EQ(error_of(kSmallest + "outputs: [{renderer: json, file: '/etc/{name}'}]\n"),
+            "e.yaml:4:34: 'file' is '/etc/name'; it names files, so expected letters, digits, '-', '_' and '.', and no '.' at the start");
+  EXPECT_EQ(error_of(kSmallest + "outputs: [{renderer: json, file: a.json}]\n"),
+            "e.yaml:4:34: 'file' is 'a.json'; write {name} where the name of the attribution goes, since every attribution is rendered");
+}
+
+TEST(Experiment, TakesItsNameFromItsFile) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(load_experiment(folder.write("first.yaml", kSmallest)).name, "first");
+  EXPECT_EQ(load_experiment(folder.write("second.yaml", kSmallest + "name: given\n")).name, "given");
+}
+
+TEST(Experiment, FindsModels) {
+  const TemporaryFolder folder;
+  folder.write("models/small.gguf", "");
+  EXPECT_EQ(find_model("models/small.gguf", folder.path()), (folder.path() / "models/small.gguf").string());
+  EXPECT_EQ(find_model("small.gguf", folder.path()), (folder.path() / "small.gguf").string());
+  setenv("WHENCE_MODELS", ("/nowhere:" + (folder.path() / "models").string()).c_str(), 1);
+  EXPECT_EQ(find_model("small.gguf", folder.path()), (folder.path() / "models/small.gguf").string());
+  unsetenv("WHENCE_MODELS");
+  setenv("HOME", folder.path().c_str(), 1);
+  EXPECT_EQ(find_model("~/models/small.gguf", "/elsewhere"), (folder.path() / "models/small.gguf").string());
+}
+
+}  // namespace
+}  // namespace whence::host
