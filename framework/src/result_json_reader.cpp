@@ -1,6 +1,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "foreign_name.h"
 #include "gzip.h"
 #include "result_format.h"
 #include "tensor_blob.h"
@@ -34,7 +35,7 @@ class Node {
     if (!value_->is_object()) fail_type("an object");
     const auto found = value_->find(key);
     if (found == value_->end() || found->is_null()) return std::nullopt;
-    return Node(*found, *file_, path_.empty() ? key : path_ + "." + key);
+    return Node(*found, *file_, path_ + (path_.empty() ? "" : ".") + foreign_name(key));
   }
   Node at(const std::string& key) const {
     if (auto member = find(key)) return *member;
@@ -68,7 +69,7 @@ class Node {
     if (names[0].text() == module && std::ranges::find(classes, found) != classes.end()) return at(kAttributes);
     std::string known;
     for (const std::string& name : classes) known += (known.empty() ? "" : ", ") + name;
-    type.fail("unknown class '" + names[0].text() + "." + found + "', expected " +
+    type.fail("unknown class '" + foreign_name(names[0].text() + "." + found) + "', expected " +
               (classes.size() > 1 ? "one of " : "") + module + "." + known);
   }
 

@@ -8,6 +8,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "foreign_name.h"
 #include "whence/error.h"
 
 namespace whence {
@@ -95,7 +96,7 @@ BlobHeader parse_header(std::string_view header, std::size_t data_size, const st
   if (dtype == std::end(kDtypes)) {
     std::string known;
     for (const auto& each : kDtypes) known += (known.empty() ? "" : ", ") + std::string(each.name);
-    throw InputError(place + ": tensor of unknown type '" + name.substr(0, 20) + "', expected one of " + known);
+    throw InputError(place + ": tensor of unknown type '" + foreign_name(name) + "', expected one of " + known);
   }
 
   BlobHeader result{dtype->type, {}};

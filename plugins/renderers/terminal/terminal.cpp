@@ -1,4 +1,5 @@
 #include "heatmap.h"
+#include "whence/error.h"
 #include "whence/plugin.h"
 
 namespace whence::terminal {
@@ -12,6 +13,8 @@ class TerminalRenderer : public Renderer {
     options_.raw_tokens = params.get<std::string>("tokens") == "raw";
     options_.shades = params.get<bool>("shades");
     if (params.has("max_value")) options_.max_value = params.get<double>("max_value");
+    if (options_.max_value && *options_.max_value <= 0)
+      throw ConfigError("terminal: max_value is 0, expected the magnitude at the ends of the colour scale");
   }
 
   std::string render(const AttributionOutput& output, const Canvas& canvas) const override {

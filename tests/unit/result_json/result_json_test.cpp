@@ -344,6 +344,10 @@ TEST(BadResult, AnotherDocument) {
   EXPECT_EQ(
       error_of(R"({"__instance_type__": ["os", "system"], "attributes": {}})"),
       "r.json: __instance_type__: unknown class 'os.system', expected inseq.data.attribution.FeatureAttributionOutput");
+  EXPECT_EQ(error_of(R"({"__instance_type__": ["\u001b[2J", "\u202e"], "attributes": {}})"),
+            "r.json: __instance_type__: unknown class '\\u001b[2J.\\u202e', expected "
+            "inseq.data.attribution.FeatureAttributionOutput")
+      << "names from files reach the terminal as escapes";
   json document = small_document();
   document["attributes"]["sequence_attributions"] = 5;
   EXPECT_EQ(error_of(document.dump()), "r.json: attributes.sequence_attributions: expected a list, found number");
