@@ -78,12 +78,6 @@ std::string describe(const Value& value) {
   return std::visit(Describe{}, value.data());
 }
 
-std::string range_text(double min, double max) {
-  std::ostringstream text;
-  text << "from " << min << " to " << max;
-  return text.str();
-}
-
 }  // namespace
 
 std::string WeightNames::name(std::string_view role, std::int64_t layer) const {
@@ -139,14 +133,13 @@ Architecture Architecture::parse(const Value& file) {
 
 std::int64_t Option::integer(std::int64_t min, std::int64_t max) const {
   if (!value_.is_int() || value_.as_int() < min || value_.as_int() > max)
-    fail("expected an integer " + range_text(static_cast<double>(min), static_cast<double>(max)) + ", found " +
-         describe(value_));
+    fail("expected an integer from " + std::to_string(min) + " to " + std::to_string(max) + ", found " + describe(value_));
   return value_.as_int();
 }
 
 double Option::number(double min, double max) const {
   if (!value_.is_number() || !(value_.as_double() >= min && value_.as_double() <= max))
-    fail("expected a number " + range_text(min, max) + ", found " + describe(value_));
+    fail("expected a number from " + describe(Value(min)) + " to " + describe(Value(max)) + ", found " + describe(value_));
   return value_.as_double();
 }
 

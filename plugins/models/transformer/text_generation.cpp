@@ -40,15 +40,6 @@ Generation generate_texts(const Decoder& decoder, const Tokenizer& tokenizer, co
   if (std::find(config.stop.begin(), config.stop.end(), "") != config.stop.end())
     throw ConfigError("stop: expected texts that are not empty");
   const std::int64_t positions = decoder.config().positions;
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
-    const auto length = static_cast<std::int64_t>(prompts[i].size());
-    const std::string place = "prompt " + std::to_string(i) + ": ";
-    if (length == 0) throw InputError(place + "expected at least one token, found none");
-    if (length > positions)
-      throw InputError(place + "expected at most the model's " + std::to_string(positions) + " tokens, found " +
-                       std::to_string(length) + "; shorten the text");
-  }
-
   const TokenIds& ends = config.eos ? *config.eos : eos;
   Generation result;
   std::int64_t made = 0;
