@@ -51,8 +51,8 @@ TEST(Yaml, RemembersPlaces) {
   EXPECT_EQ(value.at("body").key_mark().text(), "f.yaml:2:1");
   EXPECT_EQ(value.at("body").as_list()[1].at("c").mark().text(), "f.yaml:4:9");
   EXPECT_EQ(text_of_error([&] { value.at("a").as_string(); }), "f.yaml:1:4: expected text, found integer");
-  EXPECT_EQ(text_of_error([&] { value.require_known_keys({"a", "bodies"}); }),
-            "f.yaml:2:1: unknown key 'body'; did you mean 'bodies'?; known: a, bodies");
+  EXPECT_EQ(text_of_error([&] { value.require_known_keys({"a", "boxy"}); }),
+            "f.yaml:2:1: unknown key 'body'; did you mean 'boxy'?; known: a, boxy");
 }
 
 TEST(Yaml, ExpandsAliases) {
