@@ -47,6 +47,6 @@ std::vector<Span> word_spans(const std::vector<Token>& tokens, const WordMarking
         !marking.as_reference && (looks_special(tokens[i].text) || looks_special(tokens[i - 1].text));
     if (beside_special || starts_word(tokens[i], marking)) end_word(i);
   }
-  if (!marking.as_reference) end_word(std::ssize(tokens));
+  end_word(std::ssize(tokens) - (marking.as_reference ? 1 : 0));
   return words;
 }

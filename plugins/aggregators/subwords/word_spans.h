@@ -9,7 +9,7 @@
 struct WordMarking {
   std::vector<std::string> markers;  ///< what marked tokens begin with, e.g. "▁"
   bool continues = false;            ///< a marked token continues a word ("##") instead of starting one
-  /// The last word of the text is left unmerged when it reaches the end, and special tokens belong to the word before them.
+  /// The last word loses its last piece, and special tokens belong to the word before them.
   bool as_reference = false;
 };
 

@@ -1,0 +1,62 @@
+#include "choices.h"
+#include "compare.h"
+#include "coverage.h"
+#include "host/attribute.h"
+#include "support/plugins.h"
+
+namespace whence::parity {
+namespace {
+
+bool same_texts(const Case& a, const Case& b) {
+  return a.model == b.model && a.at("input_text") == b.at("input_text") && a.at("generated_text") == b.at("generated_text") &&
+         a.at("attribute_kwargs") == b.at("attribute_kwargs");
+}
+
+/// What the reference attributed before it aggregated, as other cases store it: the attributions of the same method, the
+/// step scores of whatever was asked for the same texts.
+SequenceAttribution raw_attribution(const Case& aggregate) {
+  SequenceAttribution raw;
+  for (const Case& one : all_cases())
+    if (one.kind == "attribute" && same_texts(one, aggregate) && one.method == aggregate.method && one.at("method_kwargs").empty() &&
+        one.attributed_function() == aggregate.attributed_function() && one.at("attribute_target") == aggregate.at("attribute_target"))
+      raw = to_sequence(load_expected(one), one.method);
+  for (const std::string& name : aggregate.step_scores()) {
+    for (const Case& one : all_cases())
+      if (one.kind == "attribute" && same_texts(one, aggregate) && !raw.step_scores.contains(name)) {
+        const auto scores = one.step_scores();
+        if (std::find(scores.begin(), scores.end(), name) != scores.end())
+          raw.step_scores[name] = to_tensor(load_expected(one).at("step_scores").at(name));
+      }
+    const auto& plugin = testing::built_plugins().catalogue().find(host::PluginKind::step_function, name);
+    raw.step_score_merges[name] = plugin.declaration.at("merge").as_string();
+  }
+  return raw;
+}
+
+class AggregateParity : public ::testing::TestWithParam<Case> {};
+
+TEST_P(AggregateParity, ReproducesTheReference) {
+  const Case& one = GetParam();
+  const Tolerance tolerance(one);
+  const SequenceAttribution expected = to_sequence(load_expected(one), one.method);
+  AttributionOutput raw;
+  raw.sequences.push_back(raw_attribution(one));
+  ASSERT_FALSE(raw.sequences[0].target.empty()) << "no other case stores the attributions";
+
+  const SequenceAttribution got = host::aggregated(testing::built_plugins(), raw, aggregation_chain(one)).sequences.at(0);
+  expect_same_tokens(got, expected);
+  EXPECT_TRUE(agrees_relative(got.source_attributions, expected.source_attributions, tolerance)) << "source";
+  EXPECT_TRUE(agrees_relative(got.target_attributions, expected.target_attributions, tolerance)) << "target";
+  expect_step_scores(got, expected, one.step_scores(), tolerance);
+  EXPECT_EQ(got.sequence_scores.size(), expected.sequence_scores.size());
+  for (const auto& [name, scores] : expected.sequence_scores) {
+    ASSERT_TRUE(got.sequence_scores.contains(name)) << name;
+    EXPECT_TRUE(agrees_relative(got.sequence_scores.at(name), scores, tolerance)) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, AggregateParity, ::testing::ValuesIn(cases_to_aggregate()),
+                         [](const auto& info) { return test_name(info.param.id); });
+
+}  // namespace
+}  // namespace whence::parity

@@ -1,0 +1,99 @@
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/tensor.h>
+
+#include "choices.h"
+#include "compare.h"
+#include "coverage.h"
+#include "host/attribute.h"
+#include "host/model_loading.h"
+#include "support/plugins.h"
+
+namespace whence::parity {
+namespace {
+
+const host::PluginHost& plugins() { return testing::built_plugins(); }
+
+const Model& model(const std::string& name) {
+  static std::map<std::string, host::LoadedModel> loaded;
+  auto found = loaded.find(name);
+  if (found == loaded.end()) {
+    const std::string path = name == "smollm2-135m-instruct-q4_1" ? WHENCE_MODELS_DIR "/SmolLM2-135M-Instruct.Q4_1.gguf"
+                                                                   : WHENCE_TEST_DATA "/cases/models/" + name;
+    found = loaded.emplace(name, host::load_model(plugins(), path, std::nullopt, "float32")).first;
+  }
+  return *found->second.model;
+}
+
+Tensor selected(const Tensor& values, std::int64_t dim, const json& indices) {
+  return values.index_select(dim, at::tensor(indices.get<std::vector<std::int64_t>>(), at::kLong));
+}
+
+/// Of the real model only reductions and a choice of dimensions are stored.
+void expect_reduced(const Tensor& got, const json& reduced, const Tolerance& tolerance) {
+  const auto expect = [&](const char* key, const Tensor& values) {
+    EXPECT_TRUE(agrees_relative(values, to_tensor(reduced.at(key)), tolerance)) << key;
+  };
+  if (reduced.contains("target_vnorm")) expect("target_vnorm", at::linalg_vector_norm(got, 2, -1));
+  if (reduced.contains("target_sum")) expect("target_sum", got.sum(-1));
+  if (reduced.contains("target_dims")) expect("target_dims", selected(got, -1, reduced.at("dims")));
+  if (reduced.contains("target_layers")) expect("target_layers", selected(got, 2, reduced.at("layers")));
+}
+
+void expect_sequence(const SequenceAttribution& got, const SequenceAttribution& default_aggregated, const json& stored,
+                     const Case& one) {
+  const Tolerance tolerance(one);
+  const SequenceAttribution expected = to_sequence(stored, one.method);
+  expect_same_tokens(got, expected);
+  if (stored.contains("reduced")) {
+    expect_reduced(got.target_attributions, stored.at("reduced"), tolerance);
+  } else {
+    EXPECT_TRUE(agrees_relative(got.source_attributions, expected.source_attributions, tolerance)) << "source";
+    EXPECT_TRUE(agrees_relative(got.target_attributions, expected.target_attributions, tolerance)) << "target";
+  }
+  std::vector<std::string> scores = known_step_scores(one);
+  if (expected.step_scores.contains("deltas")) scores.push_back("deltas");
+  EXPECT_EQ(got.step_scores.size(), scores.size());
+  expect_step_scores(got, expected, scores, tolerance);
+  EXPECT_EQ(got.sequence_scores.size(), expected.sequence_scores.size());
+  const json& aggregated = stored.at("aggregated");
+  for (const auto& [values, key] : {std::pair{default_aggregated.source_attributions, "source_attributions"},
+                                    std::pair{default_aggregated.target_attributions, "target_attributions"}})
+    EXPECT_TRUE(agrees(values, to_tensor(aggregated.at(key)), tolerance.rtol, tolerance.aggregated_atol)) << "aggregated " << key;
+}
+
+class AttributeParity : public ::testing::TestWithParam<Case> {};
+
+TEST_P(AttributeParity, ReproducesTheReference) {
+  const Case& one = GetParam();
+  const json expected = load_expected(one);
+  const Model& subject = model(one.model);
+  const auto texts = host::prepare_sequences(subject, input_texts(one), generation_config(one));
+
+  if (one.kind == "generate") {
+    TokenIds ids;
+    for (const Token& token : texts.at(0).sequence.target) ids.push_back(token.id);
+    EXPECT_EQ(ids, expected.at("generated_ids").get<TokenIds>());
+    EXPECT_EQ(texts[0].generated_text, expected.at("generated_text").get<std::string>());
+    // Generated text that tokenises differently was attributed as tokenised again by the reference.
+    if (!expected.contains("target_attributions") || !expected.at("roundtrip").get<bool>()) return;
+  }
+
+  host::AttributeOptions options;
+  if (const json& kwargs = one.at("attribute_kwargs"); kwargs.is_object())
+    options.eos_baseline = kwargs.value("include_eos_baseline", false);
+  const AttributionOutput got = host::attribute(subject, plugins(), texts, attribution_spec(one), options);
+  const AttributionOutput aggregated = host::aggregated(plugins(), got);
+  const json sequences = one.kind == "batch" ? expected.at("sequences") : json::array({expected});
+  ASSERT_EQ(got.sequences.size(), sequences.size());
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    SCOPED_TRACE("sequence " + std::to_string(i));
+    expect_sequence(got.sequences[i], aggregated.sequences[i], sequences[i], one);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, AttributeParity, ::testing::ValuesIn(cases_to_attribute()),
+                         [](const auto& info) { return test_name(info.param.id); });
+
+}  // namespace
+}  // namespace whence::parity

@@ -1,0 +1,32 @@
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "coverage.h"
+
+namespace whence::parity {
+namespace {
+
+TEST(Coverage, EveryCaseIsRunOrLacksANamedPart) {
+  // A change of these numbers is a change of what is proven: with every part that arrives, some case must move.
+  EXPECT_EQ(all_cases().size(), 294u);
+  EXPECT_EQ(cases_to_aggregate().size(), 40u);
+  std::map<std::string, int> run;
+  for (const Case& one : cases_to_attribute()) ++run[one.model];
+  EXPECT_EQ(run, (std::map<std::string, int>{{"llama", 15}, {"qwen2", 15}, {"smollm2-135m-instruct-q4_1", 5}}));
+}
+
+TEST(Coverage, EveryMissingPartIsWantedByACase) {
+  for (const Missing& part : missing_parts()) {
+    bool wanted = false;
+    for (const Case& one : all_cases()) {
+      for (const Missing& lack : lacks(one)) wanted = wanted || (lack.what == part.what && lack.name == part.name);
+      if (part.what == "step score")
+        for (const std::string& name : one.step_scores()) wanted = wanted || name == part.name;
+    }
+    EXPECT_TRUE(wanted) << part.what << " " << part.name << " is no longer missing; take it off the list";
+  }
+}
+
+}  // namespace
+}  // namespace whence::parity
