@@ -96,11 +96,11 @@ TEST(Experiment, GenerationTakesTheSeedOfTheExperiment) {
 
 TEST(Experiment, NamesPlaceAndNearestKey) {
   EXPECT_EQ(error_of(kSmallest + "sead: 1\n"),
-            "e.yaml:4:7: unknown key 'sead'; did you mean 'seed'?; known: attribute_target, attributions, batch_size, generation, "
+            "e.yaml:4:1: unknown key 'sead'; did you mean 'seed'?; known: attribute_target, attributions, batch_size, generation, "
             "include_eos_baseline, inputs, memory, model, name, output_dir, outputs, plugins, seed, threads");
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions:\n  - {metod: saliency}\n"),
-            "e.yaml:4:13: unknown key 'metod'; did you mean 'method'?; known: aggregation, attributed_function, method, name, params, step_scores");
-  EXPECT_EQ(error_of(kSmallest + "generation: {max_tokens: 3}\n").substr(0, 34), "e.yaml:4:26: unknown key 'max_toke");
+            "e.yaml:4:6: unknown key 'metod'; did you mean 'method'?; known: aggregation, attributed_function, method, name, params, step_scores");
+  EXPECT_EQ(error_of(kSmallest + "generation: {max_tokens: 3}\n").substr(0, 34), "e.yaml:4:14: unknown key 'max_toke");
 }
 
 TEST(Experiment, NamesMissingKeys) {
@@ -112,7 +112,7 @@ TEST(Experiment, NamesMissingKeys) {
 }
 
 TEST(Experiment, NamesWrongTypesAndRanges) {
-  EXPECT_EQ(error_of(kSmallest + "batch_size: many\n"), "e.yaml:4:13: expected an integer, found text");
+  EXPECT_EQ(error_of(kSmallest + "batch_size: many\n"), "e.yaml:4:13: expected an integer, found text 'many'");
   EXPECT_EQ(error_of(kSmallest + "batch_size: 0\n"), "e.yaml:4:13: 'batch_size' is 0; expected at least 1");
   EXPECT_EQ(error_of(kSmallest + "generation: {temperature: 0}\n"), "e.yaml:4:27: 'temperature' is 0.000000; expected a number above 0");
   EXPECT_EQ(error_of(kSmallest + "generation: {top_p: 1.5}\n"), "e.yaml:4:21: 'top_p' is 1.500000; expected a number above 0 and at most 1");

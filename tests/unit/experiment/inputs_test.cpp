@@ -46,7 +46,7 @@ TEST(Inputs, NamesFileAndLineOfWhatIsWrong) {
   EXPECT_EQ(error_of(file("{\"texts\": \"a\"}\n")), place + ":1: the member 'text' is missing; did you mean fields: {text: texts}?");
   EXPECT_EQ(error_of(file("{\"text\": 3}\n")), place + ":1: 'text' is number; expected text");
   EXPECT_EQ(error_of(file("{\"text\": \"a\", \"start\": \"x\"}\n")), place + ":1: 'start' is string; expected an integer");
-  EXPECT_EQ(error_of(file("{\"text\": \n")).substr(0, place.size() + 17), place + ":1: no valid JSON:");
+  EXPECT_EQ(error_of(file("{\"text\": \n")).substr(0, place.size() + 18), place + ":1: no valid JSON:");
 }
 
 TEST(Inputs, FieldsNeedJsonLines) {
