@@ -19,8 +19,9 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kSections = 
     {"head", {"tied"}},
 };
 const std::vector<std::string> kBodyRoles = {"embedding", "final_norm", "head"};
-const std::vector<std::string> kBlockRoles = {"attention_norm", "query", "key",  "value", "attention_output", "query_norm",
-                                              "key_norm",       "mlp_norm", "gate", "up",    "down"};
+const std::vector<std::string> kBlockRoles = {
+    "attention_norm", "query", "key", "value", "attention_output", "query_norm", "key_norm",
+    "mlp_norm",       "gate",  "up",  "down"};
 
 std::vector<std::string> texts(const Value& list) {
   std::vector<std::string> result;
@@ -55,7 +56,8 @@ WeightNames parse_weight_names(const Value& value) {
   block.require_known_keys(kBlockRoles);
   for (const auto& [role, name] : block.as_map()) {
     if (name.as_string().find("{layer}") == std::string::npos)
-      throw ConfigError(name.mark(), "the name of a weight in a block must hold '{layer}', found '" + name.as_string() + "'");
+      throw ConfigError(name.mark(),
+                        "the name of a weight in a block must hold '{layer}', found '" + name.as_string() + "'");
     result.names.emplace(role, name.as_string());
   }
   return result;
@@ -85,7 +87,8 @@ std::string WeightNames::name(std::string_view role, std::int64_t layer) const {
   if (found == names.end()) throw ConfigError(mark, "no weight name for '" + std::string(role) + "'; add it here");
   std::string result = found->second;
   static constexpr std::string_view kLayer = "{layer}";
-  if (const auto at = result.find(kLayer); at != std::string::npos) result.replace(at, kLayer.size(), std::to_string(layer));
+  if (const auto at = result.find(kLayer); at != std::string::npos)
+    result.replace(at, kLayer.size(), std::to_string(layer));
   return result;
 }
 
@@ -126,20 +129,23 @@ Architecture Architecture::parse(const Value& file) {
   weights.require_known_keys({"config", "gguf"});
   if (const Value* names = weights.find("config"))
     result.weights.emplace(CheckpointFormat::config_json, parse_weight_names(*names));
-  if (const Value* names = weights.find("gguf")) result.weights.emplace(CheckpointFormat::gguf, parse_weight_names(*names));
+  if (const Value* names = weights.find("gguf"))
+    result.weights.emplace(CheckpointFormat::gguf, parse_weight_names(*names));
   result.options = file;
   return result;
 }
 
 std::int64_t Option::integer(std::int64_t min, std::int64_t max) const {
   if (!value_.is_int() || value_.as_int() < min || value_.as_int() > max)
-    fail("expected an integer from " + std::to_string(min) + " to " + std::to_string(max) + ", found " + describe(value_));
+    fail("expected an integer from " + std::to_string(min) + " to " + std::to_string(max) + ", found " +
+         describe(value_));
   return value_.as_int();
 }
 
 double Option::number(double min, double max) const {
   if (!value_.is_number() || !(value_.as_double() >= min && value_.as_double() <= max))
-    fail("expected a number from " + describe(Value(min)) + " to " + describe(Value(max)) + ", found " + describe(value_));
+    fail("expected a number from " + describe(Value(min)) + " to " + describe(Value(max)) + ", found " +
+         describe(value_));
   return value_.as_double();
 }
 
@@ -157,7 +163,8 @@ std::vector<double> Option::numbers() const {
   if (!value_.is_list()) fail("expected a list of numbers, found " + describe(value_));
   std::vector<double> result;
   for (const auto& item : value_.as_list()) {
-    if (!item.is_number() || !std::isfinite(item.as_double())) fail("expected a list of numbers, found " + describe(item) + " in it");
+    if (!item.is_number() || !std::isfinite(item.as_double()))
+      fail("expected a list of numbers, found " + describe(item) + " in it");
     result.push_back(item.as_double());
   }
   return result;

@@ -13,7 +13,7 @@ namespace whence::transformer {
 
 /// Names of the weights of one checkpoint format, without ".weight" and ".bias". See docs/architecture-yaml.md.
 struct WeightNames {
-  std::string body_prefix;  ///< start of every name of the body; checkpoints saved without the head lack it
+  std::string body_prefix;          ///< start of every name of the body; checkpoints saved without the head lack it
   bool interleaved_rotary = false;  ///< query and key rows are stored for rotary pairs (2i, 2i+1) instead of halves
   std::map<std::string, std::string, std::less<>> names;  ///< by role; "{layer}" stands for the number of the block
 

@@ -10,8 +10,8 @@ struct AttentionMask {
   bool causal = false;  ///< without `visible`: true hides later keys, false hides none
 };
 
-/// For queries at positions [start, start + count) and keys at [0, start + count): each sees itself and the keys before it,
-/// at most `window` in all when that is not 0.
+/// For queries at positions [start, start + count) and keys at [0, start + count): each sees itself and the keys before
+/// it, at most `window` in all when that is not 0.
 AttentionMask attention_mask(std::int64_t start, std::int64_t count, std::int64_t window);
 
 }  // namespace whence::transformer

@@ -17,8 +17,8 @@ class AutogradTrace : public Trace {
   std::int64_t steps = 0;
 };
 
-/// d score_t / d embedding for every step: [B,L,T,D] from cotangents [B,T,V] of the logits. One pass through the graph a
-/// step; the head is passed once for all of them. The trace stays usable.
+/// d score_t / d embedding for every step: [B,L,T,D] from cotangents [B,T,V] of the logits. One pass through the graph
+/// a step; the head is passed once for all of them. The trace stays usable.
 Tensor pull_back_by_autograd(const Decoder& decoder, const AutogradTrace& trace, const Tensor& cotangents);
 
 }  // namespace whence::transformer

@@ -23,7 +23,8 @@ bool has_gguf_magic(const fs::path& path) {
 std::string no_config_text(const fs::path& directory) {
   std::string text = directory.string() + ": no config.json in this folder";
   for (const auto& entry : fs::directory_iterator(directory))
-    if (entry.path().extension() == ".gguf") return text + "; give the path of " + entry.path().filename().string() + " itself";
+    if (entry.path().extension() == ".gguf")
+      return text + "; give the path of " + entry.path().filename().string() + " itself";
   return text + "; expected the folder of a Hugging Face checkpoint, or the path of a .gguf file";
 }
 
@@ -52,23 +53,26 @@ Opened open(const fs::path& path) {
 
 /// What a checkpoint calls its architecture.
 struct ArchitectureName {
-  std::string key;   ///< "model_type", "architectures" or "general.architecture"
+  std::string key;  ///< "model_type", "architectures" or "general.architecture"
   std::string text;
   std::vector<std::string> Architecture::*names;  ///< where an architecture file lists such names
 };
 
 ArchitectureName architecture_name(const Opened& opened) {
   if (opened.gguf)
-    return {"general.architecture", opened.gguf->require<std::string>("general.architecture"), &Architecture::gguf_architectures};
+    return {"general.architecture", opened.gguf->require<std::string>("general.architecture"),
+            &Architecture::gguf_architectures};
   const HyperParameters& config = opened.hyper_parameters;
-  if (const Value type = config.find("model_type"); type.is_string()) return {"model_type", type.as_string(), &Architecture::model_types};
+  if (const Value type = config.find("model_type"); type.is_string())
+    return {"model_type", type.as_string(), &Architecture::model_types};
   const Value classes = config.find("architectures");
   if (classes.is_list() && !classes.as_list().empty() && classes.as_list()[0].is_string())
     return {"architectures", classes.as_list()[0].as_string(), &Architecture::class_names};
   throw ModelError(config.file() + ": expected 'model_type', which says how the model is built; it is missing");
 }
 
-std::optional<Architecture> match(const ArchitectureName& name, const std::vector<Value>& files, std::vector<std::string>& known) {
+std::optional<Architecture> match(const ArchitectureName& name, const std::vector<Value>& files,
+                                  std::vector<std::string>& known) {
   for (const auto& file : files) {
     const Architecture architecture = Architecture::parse(file);
     for (const auto& candidate : architecture.*name.names) {
@@ -98,8 +102,8 @@ Checkpoint::Checkpoint(const ModelRequest& request) : path_(request.path) {
   std::vector<std::string> known;
   auto found = match(name, request.architectures, known);
   if (!found)
-    throw ModelError(opened.hyper_parameters.file() + ": '" + name.key + "': " + UnknownName({}, "architecture", name.text, known).what() +
-                     " (an architecture file can add one)");
+    throw ModelError(opened.hyper_parameters.file() + ": '" + name.key + "': " +
+                     UnknownName({}, "architecture", name.text, known).what() + " (an architecture file can add one)");
   architecture_ = std::move(*found);
   if (!architecture_.weights.contains(opened.hyper_parameters.format()))
     throw ModelError(opened.hyper_parameters.file() + ": the weight names of architecture " + architecture_.name +
@@ -125,7 +129,8 @@ std::unique_ptr<Tokenizer> Checkpoint::tokenizer() const {
 
 std::string Checkpoint::class_name() const {
   const Value classes = is_gguf_ ? Value() : hyper_parameters_->find("architectures");
-  if (classes.is_list() && !classes.as_list().empty() && classes.as_list()[0].is_string()) return classes.as_list()[0].as_string();
+  if (classes.is_list() && !classes.as_list().empty() && classes.as_list()[0].is_string())
+    return classes.as_list()[0].as_string();
   return architecture_.class_names.front();
 }
 
@@ -138,7 +143,8 @@ TokenIds Checkpoint::eos() const {
   TokenIds ids;
   if (is_gguf_) {
     const auto& file = static_cast<const GgufFile&>(*store_);
-    for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
+    for (const char* key :
+         {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
       if (const auto id = file.get<std::int64_t>(key)) ids.push_back(*id);
     return ids;
   }
@@ -151,7 +157,8 @@ TokenIds Checkpoint::eos() const {
 std::string Checkpoint::weights_format() const {
   std::map<std::string, std::size_t> bytes;
   for (const auto& tensor : store().names()) bytes[std::string(store().dtype(tensor))] += store().byte_size(tensor);
-  const auto most = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return std::string(is_gguf_ ? "gguf" : "safetensors") + (most == bytes.end() ? "" : " " + most->first);
 }
 

@@ -47,8 +47,8 @@ class Checkpoint {
   bool is_gguf_ = false;
 };
 
-/// The architecture made for the checkpoint at `request.path`, or nothing when no file is made for it. Throws ModelError when
-/// there is no readable checkpoint.
+/// The architecture made for the checkpoint at `request.path`, or nothing when no file is made for it. Throws
+/// ModelError when there is no readable checkpoint.
 std::optional<Architecture> find_architecture(const ModelRequest& request);
 
 }  // namespace whence::transformer

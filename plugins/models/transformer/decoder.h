@@ -24,7 +24,8 @@ struct DecoderOutput {
 /// A stack of blocks with its embedding and head. Immutable once made; the weights never ask for a gradient.
 class Decoder {
  public:
-  Decoder(DecoderConfig config, Tensor embedding, std::vector<Block> blocks, RmsNorm final_norm, Linear head, Rotary rotary);
+  Decoder(DecoderConfig config, Tensor embedding, std::vector<Block> blocks, RmsNorm final_norm, Linear head,
+          Rotary rotary);
 
   const DecoderConfig& config() const { return config_; }
   std::int64_t vocabulary() const { return embedding_.size(0); }

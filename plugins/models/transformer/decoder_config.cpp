@@ -94,8 +94,9 @@ DecoderConfig read_decoder_config(const Architecture& architecture, const HyperP
         .fail("expected a divisor of the " + std::to_string(result.heads) + " heads, found " +
               std::to_string(result.key_value_heads));
   if (!reader.get("sizes", "head").present() && result.hidden % result.heads != 0)
-    reader.get("sizes", "heads").fail("expected a divisor of the hidden size " + std::to_string(result.hidden) + ", found " +
-                                      std::to_string(result.heads));
+    reader.get("sizes", "heads")
+        .fail("expected a divisor of the hidden size " + std::to_string(result.hidden) + ", found " +
+              std::to_string(result.heads));
   result.head_size = reader.size_or("head", result.hidden / result.heads);
   if (result.head_size % 2 != 0)
     reader.get("sizes", "head").fail("expected an even number, found " + std::to_string(result.head_size));
@@ -104,10 +105,12 @@ DecoderConfig read_decoder_config(const Architecture& architecture, const HyperP
   const std::int64_t positions = reader.size("positions", kMostPositions);
 
   reader.require("norm", "kind").choice("kind of norm", {"rms"});
-  if (const Option epsilon = reader.get("norm", "epsilon"); epsilon.present()) result.norm_epsilon = epsilon.number(0, 1);
+  if (const Option epsilon = reader.get("norm", "epsilon"); epsilon.present())
+    result.norm_epsilon = epsilon.number(0, 1);
   result.attention_bias = reader.presence("attention", "bias", "if_stored");
   result.output_bias = reader.presence("attention", "output_bias", "if_stored");
-  if (const Option norm = reader.get("attention", "query_key_norm"); norm.present()) result.query_key_norm = norm.boolean();
+  if (const Option norm = reader.get("attention", "query_key_norm"); norm.present())
+    result.query_key_norm = norm.boolean();
   reader.require("mlp", "kind").choice("kind of MLP", {"gated"});
   result.activation = activation_of(reader.require("mlp", "activation").choice("activation", activation_names()));
   result.mlp_bias = reader.presence("mlp", "bias", "if_stored");

@@ -27,7 +27,8 @@ Block read_block(const DecoderConfig& c, WeightReader& reader, std::int64_t laye
                reader.take_linear("up", layer, c.inner, c.hidden, c.mlp_bias),
                reader.take_linear("down", layer, c.hidden, c.inner, c.mlp_bias), c.activation};
   return {read_norm(reader, reader.name("attention_norm", layer), c.hidden, c.norm_epsilon),
-          read_norm(reader, reader.name("mlp_norm", layer), c.hidden, c.norm_epsilon), std::move(attention), std::move(mlp)};
+          read_norm(reader, reader.name("mlp_norm", layer), c.hidden, c.norm_epsilon), std::move(attention),
+          std::move(mlp)};
 }
 
 }  // namespace
@@ -42,7 +43,8 @@ Decoder read_decoder(DecoderConfig config, WeightReader& reader) {
   RmsNorm final_norm = read_norm(reader, reader.name("final_norm"), config.hidden, config.norm_epsilon);
 
   const std::string head_name = reader.name("head") + ".weight";
-  const bool own = config.own_head == Presence::always || (config.own_head == Presence::if_stored && reader.has(head_name));
+  const bool own =
+      config.own_head == Presence::always || (config.own_head == Presence::if_stored && reader.has(head_name));
   Linear head{own ? reader.take(head_name, {config.vocabulary, config.hidden}) : embedding, {}};
 
   Tensor divisors;

@@ -15,8 +15,8 @@ class KeyValueCache {
   std::int64_t length() const { return length_; }
   void set_length(std::int64_t length) { length_ = length; }
 
-  /// Puts `keys` and `values` [B,H,n,head] behind the `length()` positions of `layer` and gives all of them. The results
-  /// are views that the next call may overwrite.
+  /// Puts `keys` and `values` [B,H,n,head] behind the `length()` positions of `layer` and gives all of them. The
+  /// results are views that the next call may overwrite.
   std::pair<Tensor, Tensor> append(std::size_t layer, const Tensor& keys, const Tensor& values);
 
  private:

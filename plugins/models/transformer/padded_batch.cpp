@@ -14,7 +14,8 @@ std::vector<std::int64_t> checked_lengths(const PaddedIds& batch, std::int64_t p
       batch.lengths.size(0) != batch.ids.size(0) || batch.lengths.scalar_type() != at::kLong)
     throw std::invalid_argument("expected target ids [B,L] and int64 lengths [B]");
   const Tensor packed = batch.lengths.contiguous();
-  std::vector<std::int64_t> lengths(packed.const_data_ptr<std::int64_t>(), packed.const_data_ptr<std::int64_t>() + packed.numel());
+  std::vector<std::int64_t> lengths(packed.const_data_ptr<std::int64_t>(),
+                                    packed.const_data_ptr<std::int64_t>() + packed.numel());
   for (std::size_t b = 0; b < lengths.size(); ++b) {
     if (lengths[b] > batch.ids.size(1)) throw std::invalid_argument("a length is larger than the padded batch");
     const std::string place = "sequence " + std::to_string(b) + ": ";

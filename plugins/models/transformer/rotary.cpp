@@ -12,7 +12,9 @@
 namespace whence::transformer {
 namespace {
 
-Tensor to_tensor(const std::vector<double>& numbers) { return at::tensor(at::ArrayRef<double>(numbers)).to(at::kFloat); }
+Tensor to_tensor(const std::vector<double>& numbers) {
+  return at::tensor(at::ArrayRef<double>(numbers)).to(at::kFloat);
+}
 
 /// [size / 2]: theta ** (2 i / size), in float32 like the libraries that trained the models.
 Tensor periods(double theta, std::int64_t size) {
@@ -50,8 +52,12 @@ Tensor Rotary::frequencies(std::int64_t length) const {
   const RotaryConfig& c = config_;
   Tensor result;
   switch (c.scaling) {
-    case RotaryScaling::none: result = 1 / periods(c.theta, c.size); break;
-    case RotaryScaling::linear: result = 1 / periods(c.theta, c.size) / c.factor; break;
+    case RotaryScaling::none:
+      result = 1 / periods(c.theta, c.size);
+      break;
+    case RotaryScaling::linear:
+      result = 1 / periods(c.theta, c.size) / c.factor;
+      break;
     case RotaryScaling::dynamic: {
       const double stretch = std::max(static_cast<double>(length), c.original_positions) / c.original_positions;
       const double base = c.factor * stretch - (c.factor - 1);
@@ -59,8 +65,12 @@ Tensor Rotary::frequencies(std::int64_t length) const {
       result = 1 / periods(c.theta * std::pow(base, exponent), c.size);
       break;
     }
-    case RotaryScaling::llama3: result = llama3_frequencies(1 / periods(c.theta, c.size), c); break;
-    case RotaryScaling::yarn: result = yarn_frequencies(periods(c.theta, c.size), c); break;
+    case RotaryScaling::llama3:
+      result = llama3_frequencies(1 / periods(c.theta, c.size), c);
+      break;
+    case RotaryScaling::yarn:
+      result = yarn_frequencies(periods(c.theta, c.size), c);
+      break;
     case RotaryScaling::longrope: {
       const bool is_long = static_cast<double>(length) > c.original_positions;
       result = 1 / (to_tensor(is_long ? c.long_divisors : c.short_divisors) * periods(c.theta, c.size));
@@ -73,9 +83,12 @@ Tensor Rotary::frequencies(std::int64_t length) const {
 bool Rotary::same_frequencies(std::int64_t length, std::int64_t other) const {
   const auto beyond = [this](std::int64_t l) { return static_cast<double>(l) > config_.original_positions; };
   switch (config_.scaling) {
-    case RotaryScaling::dynamic: return length == other || (!beyond(length) && !beyond(other));
-    case RotaryScaling::longrope: return beyond(length) == beyond(other);
-    default: return true;
+    case RotaryScaling::dynamic:
+      return length == other || (!beyond(length) && !beyond(other));
+    case RotaryScaling::longrope:
+      return beyond(length) == beyond(other);
+    default:
+      return true;
   }
 }
 
@@ -92,7 +105,8 @@ RotaryTable Rotary::table(const std::vector<std::int64_t>& lengths, std::int64_t
 
 Tensor rotate(const Tensor& x, const RotaryTable& table) {
   const auto halves = x.chunk(2, -1);
-  return at::cat({halves[0] * table.cosine - halves[1] * table.sine, halves[1] * table.cosine + halves[0] * table.sine}, -1);
+  return at::cat({halves[0] * table.cosine - halves[1] * table.sine, halves[1] * table.cosine + halves[0] * table.sine},
+                 -1);
 }
 
 }  // namespace whence::transformer

@@ -1,7 +1,6 @@
 #include "rotary_config.h"
 
 #include <cmath>
-#include <limits>
 
 #include "whence/error.h"
 
@@ -35,15 +34,23 @@ class ScalingReader {
     return option.number(kSmallest, kLargest);
   }
   void allow(RotaryScaling scaling) const {
-    std::vector<std::string> known = {"type", "rope_type", "rope_theta", "factor", "original_max_position_embeddings",
-                                      "original_context_length", "finetuned", "attention_factor", "attn_factor"};
+    std::vector<std::string> known = {"type",
+                                      "rope_type",
+                                      "rope_theta",
+                                      "factor",
+                                      "original_max_position_embeddings",
+                                      "original_context_length",
+                                      "finetuned",
+                                      "attention_factor",
+                                      "attn_factor"};
     if (scaling == RotaryScaling::llama3) known.insert(known.end(), {"low_freq_factor", "high_freq_factor"});
     if (scaling == RotaryScaling::yarn)
-      known.insert(known.end(), {"beta_fast", "beta_slow", "yarn_beta_fast", "yarn_beta_slow", "mscale", "mscale_all_dim",
-                                 "truncate"});
+      known.insert(known.end(), {"beta_fast", "beta_slow", "yarn_beta_fast", "yarn_beta_slow", "mscale",
+                                 "mscale_all_dim", "truncate"});
     if (scaling == RotaryScaling::longrope) known.insert(known.end(), {"short_factor", "long_factor"});
     for (const auto& [name, value] : option_.value().as_map())
-      if (std::find(known.begin(), known.end(), name) == known.end()) option_.fail(UnknownName({}, "setting", name, known).what());
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        option_.fail(UnknownName({}, "setting", name, known).what());
   }
 
  private:
@@ -77,24 +84,29 @@ RotaryConfig read_rotary_config(const Architecture& architecture, const HyperPar
   if (!option.present()) return result;
   const ScalingReader reader(option);
   const Option kind = reader.get({"rope_type", "type"});
-  static const std::vector<std::string> kKinds = {"default", "linear", "dynamic", "llama3", "yarn", "longrope", "none", "su"};
-  static constexpr RotaryScaling kScalings[] = {RotaryScaling::none,   RotaryScaling::linear, RotaryScaling::dynamic,
-                                                RotaryScaling::llama3, RotaryScaling::yarn,   RotaryScaling::longrope,
+  static const std::vector<std::string> kKinds = {"default", "linear",   "dynamic", "llama3",
+                                                  "yarn",    "longrope", "none",    "su"};
+  static constexpr RotaryScaling kScalings[] = {RotaryScaling::none,   RotaryScaling::linear,  RotaryScaling::dynamic,
+                                                RotaryScaling::llama3, RotaryScaling::yarn,    RotaryScaling::longrope,
                                                 RotaryScaling::none,   RotaryScaling::longrope};
   if (!kind.present()) kind.fail("is missing; known: default, dynamic, linear, llama3, longrope, yarn");
   result.scaling = kScalings[kind.choice("rotary scaling", kKinds)];
   reader.allow(result.scaling);
 
   const Option outer = find_option(architecture, checkpoint, "rotary", "original_positions");
-  result.original_positions = outer.present() ? outer.number(1, kLargest)
-                                              : reader.number({"original_max_position_embeddings", "original_context_length"},
-                                                              result.original_positions);
+  result.original_positions =
+      outer.present()
+          ? outer.number(1, kLargest)
+          : reader.number({"original_max_position_embeddings", "original_context_length"}, result.original_positions);
   const Option amplitude = reader.get({"attention_factor", "attn_factor"});
   if (amplitude.present()) result.amplitude = amplitude.number(kSmallest, kLargest);
   switch (result.scaling) {
-    case RotaryScaling::none: break;
+    case RotaryScaling::none:
+      break;
     case RotaryScaling::linear:
-    case RotaryScaling::dynamic: result.factor = reader.require({"factor"}); break;
+    case RotaryScaling::dynamic:
+      result.factor = reader.require({"factor"});
+      break;
     case RotaryScaling::llama3:
       result.factor = reader.require({"factor"});
       result.low_frequency_factor = reader.require({"low_freq_factor"});

@@ -28,8 +28,8 @@ struct RotaryConfig {
   double high_frequency_factor = 4;
   double beta_fast = 32;  ///< yarn
   double beta_slow = 1;
-  bool truncate = true;  ///< yarn: the ramp starts and ends at whole channels
-  double amplitude = 1;  ///< cosines and sines are multiplied by it
+  bool truncate = true;                               ///< yarn: the ramp starts and ends at whole channels
+  double amplitude = 1;                               ///< cosines and sines are multiplied by it
   std::vector<double> short_divisors, long_divisors;  ///< longrope: [size / 2]
 };
 

@@ -16,8 +16,10 @@ class CachedText {
   /// Logits [V] of the token after `ids`, which must extend those of the last call.
   Tensor next_logits(const TokenIds& ids) {
     const auto length = static_cast<std::int64_t>(ids.size());
-    if (!decoder_.rotary().same_frequencies(cache_.length(), length)) cache_ = KeyValueCache(decoder_.config().layers.size());
-    const at::ArrayRef<std::int64_t> fresh(ids.data() + cache_.length(), ids.size() - static_cast<std::size_t>(cache_.length()));
+    if (!decoder_.rotary().same_frequencies(cache_.length(), length))
+      cache_ = KeyValueCache(decoder_.config().layers.size());
+    const at::ArrayRef<std::int64_t> fresh(ids.data() + cache_.length(),
+                                           ids.size() - static_cast<std::size_t>(cache_.length()));
     const DecoderPass pass{{length}, &cache_};
     const Tensor states = decoder_.run(decoder_.embed(at::tensor(fresh, at::kLong).unsqueeze(0)), pass).states;
     return decoder_.logits(decoder_.normalise(states.select(1, -1))).squeeze(0);
@@ -29,7 +31,8 @@ class CachedText {
 };
 
 bool holds_any(const std::string& text, const std::vector<std::string>& stops) {
-  return std::any_of(stops.begin(), stops.end(), [&](const auto& stop) { return text.find(stop) != std::string::npos; });
+  return std::any_of(stops.begin(), stops.end(),
+                     [&](const auto& stop) { return text.find(stop) != std::string::npos; });
 }
 
 }  // namespace
@@ -56,7 +59,8 @@ Generation generate_texts(const Decoder& decoder, const Tokenizer& tokenizer, co
       if (progress) progress(++made);
       if (std::find(ends.begin(), ends.end(), id) != ends.end())
         reason = StopReason::eos;
-      else if (!config.stop.empty() && holds_any(tokenizer.decode(continuation, /*skip_special_tokens=*/false), config.stop))
+      else if (!config.stop.empty() &&
+               holds_any(tokenizer.decode(continuation, /*skip_special_tokens=*/false), config.stop))
         reason = StopReason::stop_text;
     }
     result.ids.push_back(std::move(continuation));

@@ -37,7 +37,8 @@ AskedRows asked_rows(const Tensor& positions, const std::vector<std::int64_t>& l
     if (position == -1) continue;
     if (position < 0 || position >= lengths[static_cast<std::size_t>(b)])
       throw InputError("sequence " + std::to_string(b) + ": position " + std::to_string(position) +
-                       " is outside the text; expected 0 to " + std::to_string(lengths[static_cast<std::size_t>(b)] - 1));
+                       " is outside the text; expected 0 to " +
+                       std::to_string(lengths[static_cast<std::size_t>(b)] - 1));
     row.push_back(b * longest + position);
     index.push_back(i);
   }
@@ -157,7 +158,8 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   return result;
 }
 
-Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& cotangents, const PullBackRequest& request) const {
+Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& cotangents,
+                                      const PullBackRequest& request) const {
   const auto* trace = dynamic_cast<const AutogradTrace*>(forward.trace.get());
   if (!trace) throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
   if (request.source) throw InputError("a decoder-only model has no source to take gradients at");

@@ -17,10 +17,12 @@ class TransformerModel : public Model {
 
   const ModelInfo& info() const override { return info_; }
   const Tokenizer& tokenizer() const override { return *tokenizer_; }
-  Generation generate(const Inputs& inputs, const GenerationConfig& config, const GenerationProgress& progress) const override;
+  Generation generate(const Inputs& inputs, const GenerationConfig& config,
+                      const GenerationProgress& progress) const override;
   Tensor embed(const Tensor& ids, Side side) const override;
   Forward forward(const Inputs& inputs, const ForwardRequest& request) const override;
-  Gradients pull_back(const Forward& forward, const Cotangents& cotangents, const PullBackRequest& request) const override;
+  Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
+                      const PullBackRequest& request) const override;
   /// Offers CheckpointReport.
   const void* query(std::string_view capability) const override;
 

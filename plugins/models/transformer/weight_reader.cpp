@@ -35,19 +35,21 @@ std::string WeightReader::name(std::string_view role, std::int64_t layer) const 
 
 std::int64_t WeightReader::rows(const std::string& tensor) const {
   const auto& shape = store_.shape(tensor);
-  if (shape.empty()) throw ModelError(store_.path().string() + ": tensor " + quote_name(tensor) + ": expected rows, found a scalar");
+  if (shape.empty())
+    throw ModelError(store_.path().string() + ": tensor " + quote_name(tensor) + ": expected rows, found a scalar");
   return shape.front();
 }
 
 Tensor WeightReader::take(const std::string& tensor, at::IntArrayRef shape) {
   if (at::IntArrayRef found = store_.shape(tensor); found != shape)
-    throw ModelError(store_.path().string() + ": tensor " + quote_name(tensor) + ": expected shape " + shape_text(shape) +
-                     ", found " + shape_text(found));
+    throw ModelError(store_.path().string() + ": tensor " + quote_name(tensor) + ": expected shape " +
+                     shape_text(shape) + ", found " + shape_text(found));
   if (taken_.insert(tensor).second) parameters_ += c10::multiply_integers(shape);
   return store_.load(tensor);
 }
 
-Linear WeightReader::take_linear(std::string_view role, std::int64_t layer, std::int64_t out, std::int64_t in, Presence bias) {
+Linear WeightReader::take_linear(std::string_view role, std::int64_t layer, std::int64_t out, std::int64_t in,
+                                 Presence bias) {
   const std::string base = name(role, layer);
   Linear result;
   result.weight = take(base + ".weight", {out, in});

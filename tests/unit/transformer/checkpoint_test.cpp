@@ -48,7 +48,8 @@ TEST_F(BadCheckpoint, IsWholeBeforeItIsSpoilt) { EXPECT_EQ(error(), "nothing was
 TEST_F(BadCheckpoint, NoConfig) {
   fs::remove(folder_ / "config.json");
   EXPECT_EQ(error(), folder_.string() +
-                         ": no config.json in this folder; expected the folder of a Hugging Face checkpoint, or the path of a .gguf file");
+                         ": no config.json in this folder; expected the folder of a Hugging Face checkpoint, or the "
+                         "path of a .gguf file");
   std::ofstream(folder_ / "some.gguf") << "GGUF";
   EXPECT_EQ(error(), folder_.string() + ": no config.json in this folder; give the path of some.gguf itself");
 }
@@ -56,8 +57,9 @@ TEST_F(BadCheckpoint, NoConfig) {
 TEST_F(BadCheckpoint, NothingThere) {
   EXPECT_EQ(testing::text_of_error([&] { load_model(folder_ / "missing"); }),
             (folder_ / "missing").string() + ": no such file or folder");
-  EXPECT_EQ(testing::text_of_error([&] { load_model(folder_ / "tokenizer.json"); }),
-            (folder_ / "tokenizer.json").string() + ": expected a GGUF file, or the folder of a Hugging Face checkpoint");
+  EXPECT_EQ(
+      testing::text_of_error([&] { load_model(folder_ / "tokenizer.json"); }),
+      (folder_ / "tokenizer.json").string() + ": expected a GGUF file, or the folder of a Hugging Face checkpoint");
 }
 
 TEST_F(BadCheckpoint, BrokenConfig) {
@@ -67,9 +69,11 @@ TEST_F(BadCheckpoint, BrokenConfig) {
 
 TEST_F(BadCheckpoint, UnknownArchitecture) {
   change_config([](auto& config) { config["model_type"] = "qwen33"; });
-  EXPECT_EQ(error(), config_error("model_type",
-                                  "unknown architecture 'qwen33'; did you mean 'qwen3'?; known: llama, mistral, qwen2, qwen3, smollm3 "
-                                  "(an architecture file can add one)"));
+  EXPECT_EQ(
+      error(),
+      config_error("model_type",
+                   "unknown architecture 'qwen33'; did you mean 'qwen3'?; known: llama, mistral, qwen2, qwen3, smollm3 "
+                   "(an architecture file can add one)"));
   EXPECT_FALSE(find_architecture(request_for(folder_)).has_value());
   change_config([](auto& config) {
     config.erase("model_type");
@@ -94,7 +98,8 @@ TEST_F(BadCheckpoint, MissingTensor) {
 
 TEST_F(BadCheckpoint, TensorOfAnotherShape) {
   change_config([](auto& config) { config["intermediate_size"] = 14; });
-  EXPECT_EQ(error(), folder_.string() + ": tensor 'model.layers.0.mlp.gate_proj.weight': expected shape [14, 8], found [12, 8]");
+  EXPECT_EQ(error(),
+            folder_.string() + ": tensor 'model.layers.0.mlp.gate_proj.weight': expected shape [14, 8], found [12, 8]");
 }
 
 TEST_F(BadCheckpoint, SettingsThatAreNotSupported) {
@@ -105,25 +110,33 @@ TEST_F(BadCheckpoint, SettingsThatAreNotSupported) {
     std::ofstream(folder_ / "config.json") << kept;
     return text;
   };
-  EXPECT_EQ(with("hidden_act", "silo"), config_error("hidden_act", "unknown activation 'silo'; did you mean 'silu'?; known: gelu, "
-                                                                   "gelu_new, gelu_pytorch_tanh, relu, silu, swish"));
-  EXPECT_EQ(with("rope_scaling", {{"rope_type", "dynamite"}, {"factor", 2.0}}),
-            config_error("rope_scaling", "").substr(0, config_error("rope_scaling", "").size() - 2) +
-                ", 'rope_type': unknown rotary scaling 'dynamite'; did you mean 'dynamic'?; known: default, dynamic, linear, "
-                "llama3, longrope, none, su, yarn");
-  EXPECT_NE(with("rope_scaling", {{"rope_type", "linear"}}).find("'rope_scaling', 'factor': is missing"), std::string::npos);
-  EXPECT_NE(with("rope_scaling", {{"rope_type", "linear"}, {"factor", 2}, {"factr", 3}}).find("unknown setting 'factr'; did you mean 'factor'?"),
+  EXPECT_EQ(with("hidden_act", "silo"), config_error("hidden_act",
+                                                     "unknown activation 'silo'; did you mean 'silu'?; known: gelu, "
+                                                     "gelu_new, gelu_pytorch_tanh, relu, silu, swish"));
+  EXPECT_EQ(
+      with("rope_scaling", {{"rope_type", "dynamite"}, {"factor", 2.0}}),
+      config_error("rope_scaling", "").substr(0, config_error("rope_scaling", "").size() - 2) +
+          ", 'rope_type': unknown rotary scaling 'dynamite'; did you mean 'dynamic'?; known: default, dynamic, linear, "
+          "llama3, longrope, none, su, yarn");
+  EXPECT_NE(with("rope_scaling", {{"rope_type", "linear"}}).find("'rope_scaling', 'factor': is missing"),
+            std::string::npos);
+  EXPECT_NE(with("rope_scaling", {{"rope_type", "linear"}, {"factor", 2}, {"factr", 3}})
+                .find("unknown setting 'factr'; did you mean 'factor'?"),
             std::string::npos);
   EXPECT_EQ(with("hidden_size", "8"), config_error("hidden_size", "expected an integer from 1 to 16777216, found '8'"));
-  EXPECT_EQ(with("num_hidden_layers", -1), config_error("num_hidden_layers", "expected an integer from 1 to 4096, found -1"));
-  EXPECT_EQ(with("num_key_value_heads", 3), config_error("num_key_value_heads", "expected a divisor of the 4 heads, found 3"));
+  EXPECT_EQ(with("num_hidden_layers", -1),
+            config_error("num_hidden_layers", "expected an integer from 1 to 4096, found -1"));
+  EXPECT_EQ(with("num_key_value_heads", 3),
+            config_error("num_key_value_heads", "expected a divisor of the 4 heads, found 3"));
   EXPECT_EQ(with("layer_types", {"full_attention", "chunked_attention"}),
             config_error("layer_types", "").substr(0, config_error("layer_types", "").size() - 2) +
-                ", entry 1: unknown kind of attention 'chunked_attention'; did you mean 'full_attention'?; known: full_attention, sliding_attention");
+                ", entry 1: unknown kind of attention 'chunked_attention'; did you mean 'full_attention'?; known: "
+                "full_attention, sliding_attention");
   EXPECT_EQ(with("partial_rotary_factor", 0.5),
             config_error("partial_rotary_factor", "expected 1, found 0.5; architecture qwen3 is not built for it"));
   EXPECT_EQ(with("quantization_config", {{"bits", 4}}),
-            config_error("quantization_config", "quantised safetensors are not supported; take the unquantised checkpoint or a GGUF file"));
+            config_error("quantization_config",
+                         "quantised safetensors are not supported; take the unquantised checkpoint or a GGUF file"));
   change_config([](auto& config) { config.erase("hidden_size"); });
   EXPECT_EQ(error(), config_error("hidden_size", "is missing; architecture qwen3 needs it"));
 }
@@ -143,9 +156,10 @@ TEST(Checkpoint, ReportsTensorsThatNobodyUses) {
   const TransformerModel model(Checkpoint(request), "float32");
   const auto* report = static_cast<const CheckpointReport*>(model.query(CheckpointReport::kCapability));
   ASSERT_NE(report, nullptr);
-  EXPECT_EQ(report->unused_tensors,
-            (std::vector<std::string>{"model.layers.0.self_attn.k_norm.weight", "model.layers.0.self_attn.q_norm.weight",
-                                      "model.layers.1.self_attn.k_norm.weight", "model.layers.1.self_attn.q_norm.weight"}));
+  EXPECT_EQ(
+      report->unused_tensors,
+      (std::vector<std::string>{"model.layers.0.self_attn.k_norm.weight", "model.layers.0.self_attn.q_norm.weight",
+                                "model.layers.1.self_attn.k_norm.weight", "model.layers.1.self_attn.q_norm.weight"}));
   EXPECT_EQ(model.query("whence.something_else/1"), nullptr);
 }
 
@@ -168,12 +182,15 @@ std::string architecture_error(const std::string& from, const std::string& to) {
 TEST(Architecture, ErrorsNameThePlaceAndTheNearestKey) {
   EXPECT_EQ(architecture_error("norm:\n  kind: rms", "norm:\n  kinds: rms"),
             "llama.yaml:20:3: unknown key 'kinds'; did you mean 'kind'?; known: epsilon, kind");
-  EXPECT_NE(architecture_error("{config: hidden_size, gguf", "{confg: hidden_size, gguf").find("unknown key 'confg'; did you mean 'config'?"),
+  EXPECT_NE(architecture_error("{config: hidden_size, gguf", "{confg: hidden_size, gguf")
+                .find("unknown key 'confg'; did you mean 'config'?"),
             std::string::npos);
   EXPECT_NE(architecture_error("mlp:\n", "mpl:\n").find("unknown key 'mpl'; did you mean 'mlp'?"), std::string::npos);
-  EXPECT_NE(architecture_error("\"blk.{layer}.attn_q\"", "blk.0.attn_q").find("must hold '{layer}', found 'blk.0.attn_q'"),
+  EXPECT_NE(
+      architecture_error("\"blk.{layer}.attn_q\"", "blk.0.attn_q").find("must hold '{layer}', found 'blk.0.attn_q'"),
+      std::string::npos);
+  EXPECT_NE(architecture_error("kind: decoder_only", "kind: decoder").find("unknown kind of model 'decoder'"),
             std::string::npos);
-  EXPECT_NE(architecture_error("kind: decoder_only", "kind: decoder").find("unknown kind of model 'decoder'"), std::string::npos);
 }
 
 }  // namespace

@@ -30,7 +30,9 @@ inline std::unique_ptr<Model> load_model(const std::filesystem::path& path) {
 inline std::filesystem::path case_model(const std::string& name) {
   return std::filesystem::path(WHENCE_TEST_DATA) / "cases/models" / name;
 }
-inline std::filesystem::path own_model(const std::string& name) { return std::filesystem::path(WHENCE_TEST_DATA) / "models" / name; }
+inline std::filesystem::path own_model(const std::string& name) {
+  return std::filesystem::path(WHENCE_TEST_DATA) / "models" / name;
+}
 
 /// SmolLM2-135M-Instruct, the real model that the set-up script fetches.
 inline std::filesystem::path smollm2() {
@@ -52,7 +54,8 @@ inline nlohmann::json read_json(const std::filesystem::path& path) {
 /// expected.json or expected.json.gz of a stored reference case.
 inline nlohmann::json read_case(const std::string& name) {
   const auto folder = std::filesystem::path(WHENCE_TEST_DATA) / "cases/cases" / name;
-  return read_json(std::filesystem::exists(folder / "expected.json") ? folder / "expected.json" : folder / "expected.json.gz");
+  return read_json(std::filesystem::exists(folder / "expected.json") ? folder / "expected.json"
+                                                                     : folder / "expected.json.gz");
 }
 
 /// Right-padded batch; padded positions hold an id that no vocabulary has.

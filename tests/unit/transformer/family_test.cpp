@@ -39,7 +39,8 @@ TEST_P(Family, GivesTheLogitsOfTheReference) {
 TEST_P(Family, PaddingChangesNothing) {
   const Tensor logits = model->forward({pad(texts)}, {positions(asked)}).logits;
   for (std::size_t i = 0; i < texts.size(); ++i)
-    EXPECT_TRUE(testing::near(logits[static_cast<std::int64_t>(i)], expected_logits(i), kTolerance, kTolerance)) << "text " << i;
+    EXPECT_TRUE(testing::near(logits[static_cast<std::int64_t>(i)], expected_logits(i), kTolerance, kTolerance))
+        << "text " << i;
 }
 
 TEST_P(Family, WritingTheAttentionsOutChangesNothing) {
@@ -64,9 +65,10 @@ TEST_P(Family, GeneratesTheGreedyTextOfTheReference) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stored, Family,
-                         ::testing::Values("mistral_window", "qwen2_window", "qwen3", "smollm3", "llama_bias", "llama_linear",
-                                           "llama_dynamic", "llama_llama3", "llama_yarn", "llama_longrope", "llama_sharded",
-                                           "llama_bf16", "llama_bare", "llama_gguf", "qwen3_gguf"),
+                         ::testing::Values("mistral_window", "qwen2_window", "qwen3", "smollm3", "llama_bias",
+                                           "llama_linear", "llama_dynamic", "llama_llama3", "llama_yarn",
+                                           "llama_longrope", "llama_sharded", "llama_bf16", "llama_bare", "llama_gguf",
+                                           "qwen3_gguf"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(Window, HidesWhatLiesFartherBack) {

@@ -25,7 +25,60 @@ TEST_P(GreedyCases, ContinueAsTheReferenceDoes) {
 INSTANTIATE_TEST_SUITE_P(Stored, GreedyCases,
                          ::testing::Values(std::pair{"llama", "llama--saliency--generate0"},
                                            std::pair{"llama", "llama--saliency--generate1"},
-                                           std::pair{"smollm2", "smollm2-135m-instruct-q4_1--saliency--george-greedy"}));
+                                           std::pair{"smollm2",
+                                                     "smollm2-135m-instruct-q4_1--saliency--george-greedy"}));
+
+/// The float32 noise that the stored cases of the tiny models allow.
+constexpr double kRelative = 1e-3, kAttentionNoise = 1e-4, kStepRelative = 5e-4, kStepNoise = 2e-6;
+
+class TinyCases : public ::testing::TestWithParam<const char*> {
+ protected:
+  std::unique_ptr<Model> model = load_model(case_model(GetParam()));
+
+  /// Positions whose next token is explained, [1,T].
+  static Tensor predicting(const nlohmann::json& expected) {
+    std::vector<std::int64_t> asked;
+    for (std::int64_t i = expected["attr_pos_start"]; i < expected["attr_pos_end"].get<std::int64_t>(); ++i)
+      asked.push_back(i - 1);
+    return positions({asked});
+  }
+};
+
+TEST_P(TinyCases, GiveTheProbabilitiesOfTheReference) {
+  const auto expected = read_case(std::string(GetParam()) + "--saliency--probability");
+  const auto ids = expected["target_ids"].get<TokenIds>();
+  const Tensor asked = predicting(expected);
+  const Tensor next = at::tensor(ids, at::kLong).index_select(0, asked[0] + 1).unsqueeze(1);
+  const Tensor logits = model->forward({pad({ids})}, {asked}).logits[0];
+  const auto scores = [&](const char* name) {
+    return at::tensor(expected["step_scores"][name].get<std::vector<float>>());
+  };
+  EXPECT_TRUE(testing::near(logits.gather(1, next).squeeze(1), scores("logit"), kStepRelative, kStepNoise));
+  EXPECT_TRUE(testing::near(at::softmax(logits, -1).gather(1, next).squeeze(1), scores("probability"), kStepRelative,
+                            kStepNoise));
+}
+
+TEST_P(TinyCases, GiveTheAttentionsOfTheReference) {
+  const auto expected = read_case(std::string(GetParam()) + "--attention--default");
+  const Tensor asked = predicting(expected);
+  const auto ids = expected["target_ids"].get<TokenIds>();
+  const Tensor attentions = model->forward({pad({ids})}, {asked, /*attentions=*/true}).target_attentions[0];
+  const auto& stored =
+      expected["target_attributions"];  // [position][step][layer][head], null from the explained token on
+  for (std::int64_t t = 0; t < asked.size(1); ++t) {
+    const std::int64_t query = asked[0][t].item<std::int64_t>();
+    for (std::int64_t l = 0; l <= query; ++l)
+      for (std::int64_t n = 0; n < model->info().layers; ++n) {
+        const auto heads =
+            stored[static_cast<std::size_t>(l)][static_cast<std::size_t>(t)][static_cast<std::size_t>(n)];
+        const Tensor got = attentions.select(0, n).select(1, query).select(1, l);
+        EXPECT_TRUE(testing::near(got, at::tensor(heads.get<std::vector<float>>()), kRelative, kAttentionNoise));
+      }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Stored, TinyCases, ::testing::Values("llama", "qwen2"),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST(SmolLm2, GivesTheProbabilitiesOfTheReference) {
   const auto model = load_model(smollm2());
@@ -40,7 +93,8 @@ TEST(SmolLm2, GivesTheProbabilitiesOfTheReference) {
   const auto entropies = expected["step_scores"]["entropy"].get<std::vector<double>>();
   for (std::int64_t t = 0; t < end - start; ++t) {
     const auto i = static_cast<std::size_t>(t);
-    EXPECT_NEAR(p[t][ids[static_cast<std::size_t>(start + t)]].item<double>(), probabilities[i], 1e-3 * probabilities[i] + 1e-5);
+    EXPECT_NEAR(p[t][ids[static_cast<std::size_t>(start + t)]].item<double>(), probabilities[i],
+                1e-3 * probabilities[i] + 1e-5);
     EXPECT_NEAR(-(p[t] * p[t].log()).sum().item<double>(), entropies[i], 1e-3 * entropies[i] + 1e-5);
   }
 }

@@ -15,7 +15,9 @@ namespace {
 const std::vector<TokenIds> kTexts = {{1, 17, 5, 40, 33, 8, 21, 60, 12}, {1, 9, 30, 44, 2, 51}};
 const std::vector<std::vector<std::int64_t>> kAsked = {{3, 8, 5}, {0, 5, -1}};
 
-Tensor random(at::IntArrayRef shape, std::uint64_t seed) { return at::randn(shape, at::detail::createCPUGenerator(seed)); }
+Tensor random(at::IntArrayRef shape, std::uint64_t seed) {
+  return at::randn(shape, at::detail::createCPUGenerator(seed));
+}
 
 class PullBack : public ::testing::TestWithParam<const char*> {
  protected:

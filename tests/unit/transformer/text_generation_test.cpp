@@ -12,7 +12,8 @@ namespace {
 
 const std::vector<TokenIds> kPrompts = {{1, 17, 5, 40, 33, 8, 21, 60, 12}, {1, 9, 30}, {1, 44}};
 
-std::vector<TokenIds> generate(const Model& model, const std::vector<TokenIds>& prompts, const GenerationConfig& config) {
+std::vector<TokenIds> generate(const Model& model, const std::vector<TokenIds>& prompts,
+                               const GenerationConfig& config) {
   return model.generate({pad(prompts)}, config).ids;
 }
 
@@ -50,7 +51,8 @@ INSTANTIATE_TEST_SUITE_P(Models, CachedGeneration,
 TEST(Sampling, DependsOnSeedAndTextAlone) {
   const auto model = load_model(own_model("qwen3"));
   const auto together = generate(*model, kPrompts, sampled(5));
-  for (std::size_t i = 0; i < kPrompts.size(); ++i) EXPECT_EQ(generate(*model, {kPrompts[i]}, sampled(5))[0], together[i]);
+  for (std::size_t i = 0; i < kPrompts.size(); ++i)
+    EXPECT_EQ(generate(*model, {kPrompts[i]}, sampled(5))[0], together[i]);
   EXPECT_EQ(generate(*model, kPrompts, sampled(5)), together);
   EXPECT_NE(generate(*model, kPrompts, sampled(6)), together);
 }
@@ -73,7 +75,8 @@ std::vector<double> frequencies(const GenerationConfig& config) {
   const TokenIds prompt = {7};
   const Sampler sampler(config, prompt);
   std::vector<double> counts(4);
-  for (std::int64_t step = 0; step < 4000; ++step) counts[static_cast<std::size_t>(sampler.choose(logits, step))] += 1.0 / 4000;
+  for (std::int64_t step = 0; step < 4000; ++step)
+    counts[static_cast<std::size_t>(sampler.choose(logits, step))] += 1.0 / 4000;
   return counts;
 }
 
@@ -141,7 +144,8 @@ TEST(Generation, RefusesBadOptionsAndPrompts) {
     return testing::text_of_error([&] { generate(*model, prompts, config); });
   };
   const auto keep = [](GenerationConfig&) {};
-  EXPECT_EQ(error({TokenIds(33, 1)}, keep), "sequence 0: expected at most the model's 32 tokens, found 33; shorten the text");
+  EXPECT_EQ(error({TokenIds(33, 1)}, keep),
+            "sequence 0: expected at most the model's 32 tokens, found 33; shorten the text");
   EXPECT_EQ(error({{}}, keep), "sequence 0: expected at least one token, found none");
   EXPECT_EQ(error({{99}}, keep), "token id 99 is outside the vocabulary; expected 0 to 63");
   EXPECT_EQ(error({{1}}, [](auto& c) { c.max_new_tokens = -1; }), "max_new_tokens: expected 0 or more, found -1");
