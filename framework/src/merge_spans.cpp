@@ -94,7 +94,9 @@ void merge_tokens(std::vector<Token>& tokens, const std::vector<Span>& blocks) {
 void merge_spans(SequenceAttribution& sequence, const MergeRequest& request) {
   check_spans(request.source_spans, std::ssize(sequence.source), "source");
   check_spans(request.target_spans, std::ssize(sequence.target), "target");
-  const auto blocks_up_to = [](const std::vector<Span>& spans, std::int64_t length) { return blocks_of(spans, {0, length}); };
+  const auto blocks_up_to = [](const std::vector<Span>& spans, std::int64_t length) {
+    return blocks_of(spans, {0, length});
+  };
   const auto source_blocks = blocks_up_to(request.source_spans, std::ssize(sequence.source));
   const auto target_blocks = blocks_up_to(request.target_spans, std::ssize(sequence.target));
   const auto step_blocks = blocks_of(request.target_spans, sequence.steps);

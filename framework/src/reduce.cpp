@@ -77,7 +77,8 @@ void rescale_by_maximum(Tensor& source, Tensor& target) {
   double largest = 0;
   for_each_defined(source, target, [&](Tensor& tensor) {
     const double infinity = std::numeric_limits<double>::infinity();
-    if (tensor.numel() > 0) largest = std::max(largest, at::nan_to_num(tensor.abs(), 0.0, infinity).max().item<double>());
+    if (tensor.numel() > 0)
+      largest = std::max(largest, at::nan_to_num(tensor.abs(), 0.0, infinity).max().item<double>());
   });
   if (largest > 0) for_each_defined(source, target, [&](Tensor& tensor) { tensor = tensor / largest; });
 }

@@ -83,15 +83,18 @@ class Scores final : public whence::Aggregator {
   void apply(whence::SequenceAttribution& sequence) const override {
     if (!sequence.source_attributions.defined() && !sequence.target_attributions.defined()) return;
     if (sequence.granularity.empty())
-      throw ConfigError("scores: attributions hold one value for each token and step, no dimension is left to reduce; "
-                        "leave this stage out, or scale them with the aggregator normalize or rescale");
+      throw ConfigError(
+          "scores: attributions hold one value for each token and step, no dimension is left to reduce; "
+          "leave this stage out, or scale them with the aggregator normalize or rescale");
     for (Tensor* scores : {&sequence.source_attributions, &sequence.target_attributions})
       if (scores->defined()) *scores = reduced(*scores);
     for (auto& [name, map] : sequence.sequence_scores)
       if (map.dim() > 2) map = reduced(map);
     sequence.granularity.pop_back();
-    if (scaling_ == Scaling::normalize) whence::normalize_columns(sequence.source_attributions, sequence.target_attributions);
-    if (scaling_ == Scaling::rescale) whence::rescale_by_maximum(sequence.source_attributions, sequence.target_attributions);
+    if (scaling_ == Scaling::normalize)
+      whence::normalize_columns(sequence.source_attributions, sequence.target_attributions);
+    if (scaling_ == Scaling::rescale)
+      whence::rescale_by_maximum(sequence.source_attributions, sequence.target_attributions);
   }
 
  private:

@@ -16,6 +16,6 @@ struct WordMarking {
 /// Markers that the tokens use themselves: "▁" (SentencePiece), else "Ġ" and "Ċ" (byte-level BPE), else none.
 std::vector<std::string> detect_markers(const std::vector<whence::Token>& tokens);
 
-/// Spans of the words that consist of more than one token, ascending; none when no token has a marker. Special tokens such as
-/// "</s>" or "<|im_end|>" stand alone.
+/// Spans of the words that consist of more than one token, ascending; none when no token has a marker. Special tokens
+/// such as "</s>" or "<|im_end|>" stand alone.
 std::vector<whence::Span> word_spans(const std::vector<whence::Token>& tokens, const WordMarking& marking);

@@ -6,9 +6,10 @@ namespace {
 /// Weights of the queries that predict the steps: [B,N,H,L,keys] -> [B,keys,T,N,H].
 whence::Tensor predicting_rows(const whence::Problem& problem, const whence::Tensor& attentions) {
   const auto sizes = attentions.sizes();
-  const whence::Tensor queries =
-      problem.predicting_positions().clamp_min(0).view({sizes[0], 1, 1, problem.steps(), 1}).expand(
-          {sizes[0], sizes[1], sizes[2], problem.steps(), sizes[4]});
+  const whence::Tensor queries = problem.predicting_positions()
+                                     .clamp_min(0)
+                                     .view({sizes[0], 1, 1, problem.steps(), 1})
+                                     .expand({sizes[0], sizes[1], sizes[2], problem.steps(), sizes[4]});
   const whence::Tensor rows = attentions.gather(3, queries).permute({0, 4, 3, 1, 2});
   return rows * problem.step_mask().view({sizes[0], 1, problem.steps(), 1, 1});
 }

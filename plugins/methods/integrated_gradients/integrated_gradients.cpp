@@ -14,8 +14,8 @@ class IntegratedGradients final : public whence::Method {
         deltas_(params.get<bool>("return_convergence_delta")) {
     if (deltas_ && !multiply_by_inputs_)
       throw whence::ConfigError(
-          "return_convergence_delta: there is no score difference to compare with while multiply_by_inputs is false; set one of them "
-          "the other way");
+          "return_convergence_delta: there is no score difference to compare with while multiply_by_inputs is false; "
+          "set one of them the other way");
   }
 
   whence::Attribution attribute(const whence::Problem& problem) const override {

@@ -30,7 +30,9 @@ whence::Nodes even(std::int64_t count, double first, double spacing) {
 }
 
 whence::Nodes trapezoid(std::int64_t count, bool short_trapezoid) {
-  if (count < 2) throw whence::ConfigError("n_steps: riemann_trapezoid needs at least 2, found 1; take riemann_middle for one point");
+  if (count < 2)
+    throw whence::ConfigError(
+        "n_steps: riemann_trapezoid needs at least 2, found 1; take riemann_middle for one point");
   const double width = 1.0 / static_cast<double>(count - 1);
   whence::Nodes nodes = even(count, 0, width);
   nodes.weights.assign(count, short_trapezoid ? 1.0 / static_cast<double>(count) : width);

@@ -8,17 +8,18 @@ namespace whence::parity {
 namespace {
 
 bool same_texts(const Case& a, const Case& b) {
-  return a.model == b.model && a.at("input_text") == b.at("input_text") && a.at("generated_text") == b.at("generated_text") &&
-         a.at("attribute_kwargs") == b.at("attribute_kwargs");
+  return a.model == b.model && a.at("input_text") == b.at("input_text") &&
+         a.at("generated_text") == b.at("generated_text") && a.at("attribute_kwargs") == b.at("attribute_kwargs");
 }
 
-/// What the reference attributed before it aggregated, as other cases store it: the attributions of the same method, the
-/// step scores of whatever was asked for the same texts.
+/// What the reference attributed before it aggregated, as other cases store it: the attributions of the same method,
+/// the step scores of whatever was asked for the same texts.
 SequenceAttribution raw_attribution(const Case& aggregate) {
   SequenceAttribution raw;
   for (const Case& one : all_cases())
-    if (one.kind == "attribute" && same_texts(one, aggregate) && one.method == aggregate.method && one.at("method_kwargs").empty() &&
-        one.attributed_function() == aggregate.attributed_function() && one.at("attribute_target") == aggregate.at("attribute_target"))
+    if (one.kind == "attribute" && same_texts(one, aggregate) && one.method == aggregate.method &&
+        one.at("method_kwargs").empty() && one.attributed_function() == aggregate.attributed_function() &&
+        one.at("attribute_target") == aggregate.at("attribute_target"))
       raw = to_sequence(load_expected(one), one.method);
   for (const std::string& name : aggregate.step_scores()) {
     for (const Case& one : all_cases())
@@ -43,7 +44,8 @@ TEST_P(AggregateParity, ReproducesTheReference) {
   raw.sequences.push_back(raw_attribution(one));
   ASSERT_FALSE(raw.sequences[0].target.empty()) << "no other case stores the attributions";
 
-  const SequenceAttribution got = host::aggregated(testing::built_plugins(), raw, aggregation_chain(one)).sequences.at(0);
+  const SequenceAttribution got =
+      host::aggregated(testing::built_plugins(), raw, aggregation_chain(one)).sequences.at(0);
   expect_same_tokens(got, expected);
   EXPECT_TRUE(agrees_relative(got.source_attributions, expected.source_attributions, tolerance)) << "source";
   EXPECT_TRUE(agrees_relative(got.target_attributions, expected.target_attributions, tolerance)) << "target";

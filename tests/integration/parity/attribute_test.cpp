@@ -1,3 +1,5 @@
+#include "host/attribute.h"
+
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/tensor.h>
@@ -5,7 +7,6 @@
 #include "choices.h"
 #include "compare.h"
 #include "coverage.h"
-#include "host/attribute.h"
 #include "host/model_loading.h"
 #include "support/plugins.h"
 
@@ -19,7 +20,7 @@ const Model& model(const std::string& name) {
   auto found = loaded.find(name);
   if (found == loaded.end()) {
     const std::string path = name == "smollm2-135m-instruct-q4_1" ? WHENCE_MODELS_DIR "/SmolLM2-135M-Instruct.Q4_1.gguf"
-                                                                   : WHENCE_TEST_DATA "/cases/models/" + name;
+                                                                  : WHENCE_TEST_DATA "/cases/models/" + name;
     found = loaded.emplace(name, host::load_model(plugins(), path, std::nullopt, "float32")).first;
   }
   return *found->second.model;
@@ -59,7 +60,8 @@ void expect_sequence(const SequenceAttribution& got, const SequenceAttribution& 
   const json& aggregated = stored.at("aggregated");
   for (const auto& [values, key] : {std::pair{default_aggregated.source_attributions, "source_attributions"},
                                     std::pair{default_aggregated.target_attributions, "target_attributions"}})
-    EXPECT_TRUE(agrees(values, to_tensor(aggregated.at(key)), tolerance.rtol, tolerance.aggregated_atol)) << "aggregated " << key;
+    EXPECT_TRUE(agrees(values, to_tensor(aggregated.at(key)), tolerance.rtol, tolerance.aggregated_atol))
+        << "aggregated " << key;
 }
 
 class AttributeParity : public ::testing::TestWithParam<Case> {};

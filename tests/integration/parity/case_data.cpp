@@ -42,7 +42,8 @@ std::map<std::string, Tensor> to_tensors(const json& by_name) {
 
 std::vector<Token> to_tokens(const json& texts, const json& ids) {
   std::vector<Token> tokens;
-  for (std::size_t i = 0; i < texts.size(); ++i) tokens.push_back({texts[i].get<std::string>(), ids[i].get<std::int64_t>()});
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    tokens.push_back({texts[i].get<std::string>(), ids[i].get<std::int64_t>()});
   return tokens;
 }
 
@@ -126,9 +127,11 @@ SequenceAttribution to_sequence(const json& expected, const std::string& method)
   sequence.target_attributions = to_tensor(expected.at("target_attributions"));
   sequence.step_scores = to_tensors(expected.at("step_scores"));
   sequence.sequence_scores = to_tensors(expected.at("sequence_scores"));
-  const Tensor& either = sequence.target_attributions.defined() ? sequence.target_attributions : sequence.source_attributions;
+  const Tensor& either =
+      sequence.target_attributions.defined() ? sequence.target_attributions : sequence.source_attributions;
   if (either.defined() && either.dim() > 2)
-    sequence.granularity = method == "attention" ? std::vector<std::string>{"layer", "head"} : std::vector<std::string>{"hidden"};
+    sequence.granularity =
+        method == "attention" ? std::vector<std::string>{"layer", "head"} : std::vector<std::string>{"hidden"};
   return sequence;
 }
 

@@ -57,7 +57,8 @@ Choice stage(const std::string& name, const json& function, const json& keywords
 host::AttributionSpec attribution_spec(const Case& one) {
   Value::Map params;
   for (const auto& [key, value] : one.at("method_kwargs").items()) add_method_param(params, key, value);
-  if (one_of(one.method, {"occlusion", "integrated_gradients"})) params.emplace_back("compat", Value(std::string("reference")));
+  if (one_of(one.method, {"occlusion", "integrated_gradients"}))
+    params.emplace_back("compat", Value(std::string("reference")));
   host::AttributionSpec spec;
   spec.name = one.id;
   spec.method = {one.method, Value(std::move(params)), {}};
@@ -98,8 +99,7 @@ std::optional<std::vector<Choice>> aggregation_chain(const Case& one) {
   if (stages.is_string()) return std::vector<Choice>{stage(stages, call.at("aggregate_fn"), keywords)};
   std::vector<Choice> chain;
   for (const json& each : stages)
-    chain.push_back(each.is_array() ? stage(each.at(0), each.at(1), keywords)
-                                    : stage(each, json(), keywords));
+    chain.push_back(each.is_array() ? stage(each.at(0), each.at(1), keywords) : stage(each, json(), keywords));
   return chain;
 }
 

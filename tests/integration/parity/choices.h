@@ -8,7 +8,8 @@
 
 namespace whence::parity {
 
-/// A case in the words of an experiment. Where the reference toolkit computes something else by design, its convention is chosen.
+/// A case in the words of an experiment. Where the reference toolkit computes something else by design, its convention
+/// is chosen.
 host::AttributionSpec attribution_spec(const Case& one);
 std::vector<host::InputText> input_texts(const Case& one);
 GenerationConfig generation_config(const Case& one);

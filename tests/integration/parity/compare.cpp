@@ -35,14 +35,16 @@ Tolerance::Tolerance(const Case& one) {
   const Tensor excess = (reached / allowed).flatten();
   if (excess.numel() == 0 || excess.max().item<double>() <= 1) return ::testing::AssertionSuccess();
   const auto worst = excess.argmax().item<std::int64_t>();
-  text << "element " << worst << " of " << got.sizes() << ": got " << got.flatten()[worst].item<double>() << ", expected "
-       << expected.flatten()[worst].item<double>() << ", off by " << excess.max().item<double>() << " times what is allowed";
+  text << "element " << worst << " of " << got.sizes() << ": got " << got.flatten()[worst].item<double>()
+       << ", expected " << expected.flatten()[worst].item<double>() << ", off by " << excess.max().item<double>()
+       << " times what is allowed";
   return ::testing::AssertionFailure() << text.str();
 }
 
 ::testing::AssertionResult agrees_relative(const Tensor& got, const Tensor& expected, const Tolerance& tolerance) {
   double largest = 0;
-  if (expected.defined() && expected.numel() > 0) largest = at::where(at::isnan(expected), 0.0, expected).abs().max().item<double>();
+  if (expected.defined() && expected.numel() > 0)
+    largest = at::where(at::isnan(expected), 0.0, expected).abs().max().item<double>();
   return agrees(got, expected, tolerance.rtol, tolerance.atol_rel * largest);
 }
 
@@ -58,8 +60,8 @@ void expect_same_tokens(const SequenceAttribution& got, const SequenceAttributio
   EXPECT_EQ(got.steps.end, expected.steps.end);
 }
 
-void expect_step_scores(const SequenceAttribution& got, const SequenceAttribution& expected, const std::vector<std::string>& names,
-                        const Tolerance& tolerance) {
+void expect_step_scores(const SequenceAttribution& got, const SequenceAttribution& expected,
+                        const std::vector<std::string>& names, const Tolerance& tolerance) {
   for (const std::string& name : names) {
     ASSERT_TRUE(got.step_scores.contains(name)) << name;
     const bool deltas = name == "deltas";

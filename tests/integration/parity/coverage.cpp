@@ -7,7 +7,8 @@ namespace {
 
 bool is_missing(const std::string& what, const std::string& name) {
   const auto& parts = missing_parts();
-  return std::any_of(parts.begin(), parts.end(), [&](const Missing& part) { return part.what == what && part.name == name; });
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](const Missing& part) { return part.what == what && part.name == name; });
 }
 
 std::vector<Case> complete_cases(bool aggregate) {

@@ -1,8 +1,8 @@
+#include "coverage.h"
+
 #include <gtest/gtest.h>
 
 #include <map>
-
-#include "coverage.h"
 
 namespace whence::parity {
 namespace {

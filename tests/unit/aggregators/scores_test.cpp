@@ -48,7 +48,7 @@ TEST(Scores, DefaultsToTheNormalisedMean) {
 
 TEST(Scores, PresetsNameTheFunction) {
   const std::map<std::string, std::vector<float>> expected = {
-      {"mean", {1.f / 3, 0, -1.f / 3}}, {"sum", {1, 0, -1}},   {"max", {2, 0, 3}},  {"min", {-2, 0, -4}},
+      {"mean", {1.f / 3, 0, -1.f / 3}}, {"sum", {1, 0, -1}},  {"max", {2, 0, 3}},  {"min", {-2, 0, -4}},
       {"absmax", {-2, 0, -4}},          {"vnorm", {3, 0, 5}}, {"prod", {-4, 0, 0}}};
   for (const auto& [name, values] : expected) {
     const SequenceAttribution got = apply(granular(), name, {{"normalize", kNo}});
@@ -58,7 +58,8 @@ TEST(Scores, PresetsNameTheFunction) {
 }
 
 TEST(Scores, NormOrder) {
-  EXPECT_TRUE(near(apply(granular(), "vnorm", {{"norm_order", number(1)}, {"normalize", kNo}}).source_attributions, numbers({2, 1}, {5, 0})));
+  EXPECT_TRUE(near(apply(granular(), "vnorm", {{"norm_order", number(1)}, {"normalize", kNo}}).source_attributions,
+                   numbers({2, 1}, {5, 0})));
 }
 
 TEST(Scores, SelectsEntries) {
@@ -74,14 +75,16 @@ TEST(Scores, SelectsEntries) {
 }
 
 TEST(Scores, RefusesBadSelections) {
-  EXPECT_CONTAINS(error_of(granular(), "sum", {{"index", number(3)}}), "index: 3 is outside a dimension of 3; expected -3 to 2");
+  EXPECT_CONTAINS(error_of(granular(), "sum", {{"index", number(3)}}),
+                  "index: 3 is outside a dimension of 3; expected -3 to 2");
   EXPECT_CONTAINS(error_of(granular(), "sum", {{"range", span(2, 2)}}),
                   "range: [2, 2] holds no entry of a dimension of 3; ranges are [start, end)");
   EXPECT_CONTAINS(error_of(granular(), "sum", {{"range", span(1, 4)}}),
                   "range: [1, 4] holds no entry of a dimension of 3; ranges are [start, end)");
   EXPECT_CONTAINS(error_of(granular(), "sum", {{"indices", Value(Value::List{number(0), number(-3)})}}),
                   "indices: -3 is given twice; list every index once");
-  EXPECT_CONTAINS(error_of(granular(), "sum", {{"indices", Value(Value::List{})}}), "indices: the list is empty; give at least one index");
+  EXPECT_CONTAINS(error_of(granular(), "sum", {{"indices", Value(Value::List{})}}),
+                  "indices: the list is empty; give at least one index");
   EXPECT_CONTAINS(error_of(granular(), "sum", {{"index", number(0)}, {"range", span(0, 1)}}),
                   "index, range and indices: expected at most one of them; drop the others");
 }
@@ -121,7 +124,8 @@ TEST(Scores, NothingLeftToReduceIsAnError) {
   SequenceAttribution sequence;
   sequence.target_attributions = at::zeros({2, 3});
   EXPECT_CONTAINS(error_of(sequence, "scores"),
-                  "scores: attributions hold one value for each token and step, no dimension is left to reduce; leave this stage out, or "
+                  "scores: attributions hold one value for each token and step, no dimension is left to reduce; leave "
+                  "this stage out, or "
                   "scale them with the aggregator normalize or rescale");
 }
 

@@ -51,7 +51,8 @@ TEST(Subwords, AnUnmarkedFirstTokenStartsTheFirstWord) {
 
 TEST(Subwords, SpecialTokensStandAlone) {
   EXPECT_EQ(words({"<s>", "<s>", "▁ha", "ppy", "</s>"}), (Texts{"<s>", "<s>", "▁happy", "</s>"}));
-  EXPECT_EQ(words({"<|im_start|>", "user", "Ċ", "Hi", "<|im_end|>"}), (Texts{"<|im_start|>", "user", "ĊHi", "<|im_end|>"}));
+  EXPECT_EQ(words({"<|im_start|>", "user", "Ċ", "Hi", "<|im_end|>"}),
+            (Texts{"<|im_start|>", "user", "ĊHi", "<|im_end|>"}));
   EXPECT_EQ(words({"▁a", "<s>", "b"}, {{"compat", text("reference")}}), (Texts{"▁a<s>", "b"}));
 }
 

@@ -27,7 +27,8 @@ TEST_F(AttentionMethod, EncoderDecoderGivesCrossAttentionToTheSource) {
   const Problem both = problem("probability", true);
   const Attribution attribution = attribute(both, "attention");
   ASSERT_EQ(attribution.source.sizes(), (at::IntArrayRef{2, 4, 5, 2, 2}));
-  EXPECT_TRUE(testing::near(attribution.source[0].select(1, 0).select(1, 0).select(1, 0), testing::numbers({4}, {1.f / 3, 1.f / 3, 1.f / 3, 0})));
+  EXPECT_TRUE(testing::near(attribution.source[0].select(1, 0).select(1, 0).select(1, 0),
+                            testing::numbers({4}, {1.f / 3, 1.f / 3, 1.f / 3, 0})));
   EXPECT_TRUE(attribution.target.defined());
   EXPECT_EQ(attribution.sequence_scores.count("decoder_self_attentions"), 0u);
   EXPECT_EQ(attribution.sequence_scores.at("encoder_self_attentions").sizes(), (at::IntArrayRef{2, 4, 4, 2, 2}));

@@ -32,7 +32,8 @@ class GradientMethods : public testing::MethodTest {
         const auto probability = [&](double by) {
           moved = rows.clone();
           moved.select(1, l).select(-1, d).add_(by);
-          const Tensor logits = model.forward(inputs, {.positions = problem.predicting_positions()}).logits.to(at::kDouble);
+          const Tensor logits =
+              model.forward(inputs, {.positions = problem.predicting_positions()}).logits.to(at::kDouble);
           return logits.softmax(-1).gather(-1, step_ids(problem).unsqueeze(-1)).squeeze(-1);
         };
         const Tensor slope = (probability(kStep) - probability(-kStep)) / (2 * kStep);
@@ -43,7 +44,8 @@ class GradientMethods : public testing::MethodTest {
 
   static PaddedIds padded(const Problem& problem, Side side) {
     if (problem.length(side) == 0) return {};
-    PaddedIds result{at::zeros({problem.batch_size(), problem.length(side)}, at::kLong), at::zeros({problem.batch_size()}, at::kLong)};
+    PaddedIds result{at::zeros({problem.batch_size(), problem.length(side)}, at::kLong),
+                     at::zeros({problem.batch_size()}, at::kLong)};
     for (std::int64_t b = 0; b < problem.batch_size(); ++b) {
       const auto& tokens = side == Side::source ? problem.sequences()[b].source : problem.sequences()[b].target;
       for (std::int64_t i = 0; i < std::ssize(tokens); ++i) result.ids[b][i] = tokens[i].id;
@@ -86,7 +88,8 @@ TEST_F(GradientMethods, BothSidesOfAnEncoderDecoder) {
 TEST_F(GradientMethods, InputXGradientMultipliesByTheEmbedding) {
   const Problem decoder = problem();
   const Tensor gradient = attribute(decoder, "saliency", {{"abs", Value(false)}}).target;
-  EXPECT_TRUE(near(attribute(decoder, "input_x_gradient").target, gradient * decoder.embeddings(Side::target).unsqueeze(2)));
+  EXPECT_TRUE(
+      near(attribute(decoder, "input_x_gradient").target, gradient * decoder.embeddings(Side::target).unsqueeze(2)));
 }
 
 /// Sum over everything attributed, per step, against f(input) - f(baseline).
@@ -115,8 +118,9 @@ TEST_F(GradientMethods, EveryRuleConverges) {
   const Problem decoder = problem();
   const Tensor expected = attribute(decoder, "integrated_gradients", {{"n_steps", number(64)}}).target;
   for (const char* rule : {"riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid"})
-    EXPECT_TRUE(near(attribute(decoder, "integrated_gradients", {{"n_steps", number(400)}, {"method", text(rule)}}).target, expected,
-                     0, 5e-3))
+    EXPECT_TRUE(
+        near(attribute(decoder, "integrated_gradients", {{"n_steps", number(400)}, {"method", text(rule)}}).target,
+             expected, 0, 5e-3))
         << rule;
 }
 
@@ -128,7 +132,9 @@ TEST_F(GradientMethods, OnePointRules) {
   EXPECT_TRUE(near(one("gausslegendre"), one("riemann_middle")));
   const Tensor difference = (decoder.embeddings(Side::target) - decoder.baseline_embeddings(Side::target)).unsqueeze(2);
   EXPECT_TRUE(near(one("riemann_right"), attribute(decoder, "saliency", {{"abs", Value(false)}}).target * difference));
-  EXPECT_EQ(text_of_error([&] { one("riemann_trapezoid"); }).find("n_steps: riemann_trapezoid needs at least 2, found 1"), 0u);
+  EXPECT_EQ(
+      text_of_error([&] { one("riemann_trapezoid"); }).find("n_steps: riemann_trapezoid needs at least 2, found 1"),
+      0u);
 }
 
 TEST_F(GradientMethods, TheReferenceTrapezoidIsShort) {
@@ -161,10 +167,13 @@ TEST_F(GradientMethods, WithoutTheFactorItIsTheMeanGradient) {
 TEST_F(GradientMethods, DeltasNeedTheFactor) {
   const Problem decoder = problem();
   const std::string error = text_of_error([&] {
-    attribute(decoder, "integrated_gradients", {{"multiply_by_inputs", Value(false)}, {"return_convergence_delta", Value(true)}});
+    attribute(decoder, "integrated_gradients",
+              {{"multiply_by_inputs", Value(false)}, {"return_convergence_delta", Value(true)}});
   });
-  EXPECT_NE(error.find("return_convergence_delta: there is no score difference to compare with while multiply_by_inputs is false"),
-            std::string::npos)
+  EXPECT_NE(
+      error.find(
+          "return_convergence_delta: there is no score difference to compare with while multiply_by_inputs is false"),
+      std::string::npos)
       << error;
 }
 

@@ -19,8 +19,9 @@ class OcclusionMethod : public testing::MethodTest {
     Tensor result = at::zeros({problem.batch_size(), rows, steps});
     for (std::int64_t b = 0; b < problem.batch_size(); ++b)
       for (std::int64_t t = 0; t < steps; ++t) {
-        const std::int64_t visible = side == Side::source ? std::ssize(problem.sequences()[b].source)
-                                                          : problem.predicting_positions()[b][t].item<std::int64_t>() + 1;
+        const std::int64_t visible = side == Side::source
+                                         ? std::ssize(problem.sequences()[b].source)
+                                         : problem.predicting_positions()[b][t].item<std::int64_t>() + 1;
         if (!problem.step_mask()[b][t].item<bool>()) continue;
         std::vector<double> sum(rows), count(rows);
         for (std::int64_t start = 0;; start += stride) {
@@ -49,10 +50,12 @@ class OcclusionMethod : public testing::MethodTest {
 };
 
 TEST_F(OcclusionMethod, MatchesBruteForceForEveryWindow) {
-  for (const auto& [window, stride] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {2, 1}, {3, 1}, {2, 2}, {3, 2}, {9, 4}}) {
+  for (const auto& [window, stride] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {2, 1}, {3, 1}, {2, 2}, {3, 2}, {9, 4}}) {
     SCOPED_TRACE("window " + std::to_string(window) + ", stride " + std::to_string(stride));
     const Problem decoder = problem();
-    const Attribution attribution = attribute(decoder, "occlusion", {{"sliding_window", number(window)}, {"stride", number(stride)}});
+    const Attribution attribution =
+        attribute(decoder, "occlusion", {{"sliding_window", number(window)}, {"stride", number(stride)}});
     EXPECT_TRUE(attribution.granularity.empty());
     EXPECT_TRUE(near(visible_part(decoder, attribution.target), by_brute_force(decoder, Side::target, window, stride)));
   }
@@ -78,8 +81,12 @@ TEST_F(OcclusionMethod, EosStaysInTheBaseline) {
 }
 
 TEST_F(OcclusionMethod, RefusesGapsBetweenWindows) {
-  const std::string error = text_of_error([&] { attribute(problem(), "occlusion", {{"sliding_window", number(2)}, {"stride", number(3)}}); });
-  EXPECT_NE(error.find("stride: at most sliding_window = 2, found 3; a larger stride leaves tokens that no window covers"), std::string::npos)
+  const std::string error = text_of_error([&] {
+    attribute(problem(), "occlusion", {{"sliding_window", number(2)}, {"stride", number(3)}});
+  });
+  EXPECT_NE(
+      error.find("stride: at most sliding_window = 2, found 3; a larger stride leaves tokens that no window covers"),
+      std::string::npos)
       << error;
 }
 

@@ -21,8 +21,8 @@ SequenceAttribution example() {
   sequence.steps = {3, 5};
   sequence.target_attributions = numbers({5, 2}, {1, 2, -3, 4, 5, -6, kNan, 7, kNan, kNan});
   sequence.source_attributions = numbers({3, 2}, {1, -2, 3, 4, -5, 6});
-  sequence.step_scores = {{"probability", numbers({2}, {0.5, 0.25})}, {"entropy", numbers({2}, {1, 2})},
-                          {"logit", numbers({2}, {-3, 2})}};
+  sequence.step_scores = {
+      {"probability", numbers({2}, {0.5, 0.25})}, {"entropy", numbers({2}, {1, 2})}, {"logit", numbers({2}, {-3, 2})}};
   sequence.step_score_merges = {{"probability", "prod"}, {"entropy", "sum"}};
   return sequence;
 }
@@ -106,9 +106,10 @@ TEST(MergeSpans, MergesSourceRowsWithAnyGranularity) {
 
 TEST(MergeSpans, MergesMapsAlongTheirSides) {
   SequenceAttribution sequence = example();
-  sequence.sequence_scores = {{"encoder_self_attentions", numbers({3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9})},
-                              {"decoder_self_attentions", numbers({4, 4}, {1, 0, 0, 0, 1, 2, 0, 0, 1, 2, 3, 0, 1, 2, 3, 4})},
-                              {"cross", numbers({3, 2}, {1, 2, 3, 4, 5, 6})}};
+  sequence.sequence_scores = {
+      {"encoder_self_attentions", numbers({3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9})},
+      {"decoder_self_attentions", numbers({4, 4}, {1, 0, 0, 0, 1, 2, 0, 0, 1, 2, 3, 0, 1, 2, 3, 4})},
+      {"cross", numbers({3, 2}, {1, 2, 3, 4, 5, 6})}};
   merge_spans(sequence, {.source_spans = {{1, 3}}, .target_spans = {{0, 2}, {3, 5}}});
   EXPECT_TRUE(near(sequence.sequence_scores["encoder_self_attentions"], numbers({2, 2}, {1, 3, 7, 9})));
   EXPECT_TRUE(near(sequence.sequence_scores["decoder_self_attentions"], numbers({3, 3}, {2, 0, 0, 2, 3, 0, 2, 3, 4})));

@@ -31,7 +31,8 @@ const std::vector<Case>& cases() {
   using Row = const std::vector<double>&;
   static const std::vector<Case> list = {
       {"probability", choice("probability"), [](Row p, Row, std::int64_t y) { return p[y]; }},
-      {"log_probability", choice("probability", {{"logprob", Value(true)}}), [](Row p, Row, std::int64_t y) { return std::log(p[y]); }},
+      {"log_probability", choice("probability", {{"logprob", Value(true)}}),
+       [](Row p, Row, std::int64_t y) { return std::log(p[y]); }},
       {"logit", choice("logit"), [](Row, Row z, std::int64_t y) { return z[y]; }},
       {"entropy", choice("entropy"),
        [](Row p, Row, std::int64_t) {
@@ -74,7 +75,8 @@ class StepFunctions : public ::testing::TestWithParam<Case> {};
 
 TEST_P(StepFunctions, ComputesItsFormula) {
   const StepInputs inputs = example();
-  EXPECT_TRUE(near(built_plugins().make_step_function(GetParam().choice)->score(inputs), by_formula(GetParam(), inputs)));
+  EXPECT_TRUE(
+      near(built_plugins().make_step_function(GetParam().choice)->score(inputs), by_formula(GetParam(), inputs)));
 }
 
 TEST_P(StepFunctions, WorksForASingleSequenceAndStep) {
@@ -101,11 +103,13 @@ TEST_P(StepFunctions, GradientMatchesFiniteDifferences) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, StepFunctions, ::testing::ValuesIn(cases()), [](const auto& info) { return info.param.label; });
+INSTANTIATE_TEST_SUITE_P(All, StepFunctions, ::testing::ValuesIn(cases()),
+                         [](const auto& info) { return info.param.label; });
 
 TEST(Entropy, ATokenRuledOutAddsNothing) {
   const float out = -std::numeric_limits<float>::infinity();
-  const StepInputs inputs{numbers({1, 1, 3}, {0, out, 0}).requires_grad_(true), at::tensor(std::vector<std::int64_t>{0}).view({1, 1})};
+  const StepInputs inputs{numbers({1, 1, 3}, {0, out, 0}).requires_grad_(true),
+                          at::tensor(std::vector<std::int64_t>{0}).view({1, 1})};
   const Tensor entropy = built_plugins().make_step_function(choice("entropy"))->score(inputs);
   EXPECT_TRUE(near(entropy, numbers({1, 1}, {std::log(2.0f)})));
   EXPECT_TRUE(near(torch::autograd::grad({entropy.sum()}, {inputs.logits}).front(), numbers({1, 1, 3}, {0, 0, 0})));
@@ -113,7 +117,8 @@ TEST(Entropy, ATokenRuledOutAddsNothing) {
 
 TEST(Probability, LargeLogitsStayFinite) {
   const StepInputs inputs{numbers({1, 1, 2}, {1000, 998}), at::tensor(std::vector<std::int64_t>{1}).view({1, 1})};
-  EXPECT_TRUE(near(built_plugins().make_step_function(choice("crossentropy"))->score(inputs), numbers({1, 1}, {2.126928f})));
+  EXPECT_TRUE(
+      near(built_plugins().make_step_function(choice("crossentropy"))->score(inputs), numbers({1, 1}, {2.126928f})));
 }
 
 }  // namespace

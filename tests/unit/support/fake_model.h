@@ -18,8 +18,9 @@
 
 namespace whence::testing {
 
-/// A model small enough to write down: every position sees an average of its prefix (and of the source) that fades with the
-/// distance, and logits = U tanh(A average). Two layers of two heads, each fading at its own rate, serve as attentions.
+/// A model small enough to write down: every position sees an average of its prefix (and of the source) that fades with
+/// the distance, and logits = U tanh(A average). Two layers of two heads, each fading at its own rate, serve as
+/// attentions.
 class FakeModel final : public Model {
  public:
   explicit FakeModel(ModelKind kind = ModelKind::decoder_only) : tokenizer_(kVocabulary) {
@@ -64,7 +65,8 @@ class FakeModel final : public Model {
     if (trace->source.defined()) average = average + at::matmul(visible_source(inputs, average.size(1)), trace->source);
     const Tensor logits = at::matmul(at::tanh(at::matmul(average, mix_)), head_);
     const Tensor& positions = request.positions;
-    const Tensor rows = positions.clamp_min(0).unsqueeze(-1).expand({positions.size(0), positions.size(1), kVocabulary});
+    const Tensor rows =
+        positions.clamp_min(0).unsqueeze(-1).expand({positions.size(0), positions.size(1), kVocabulary});
     trace->logits = at::where((positions >= 0).unsqueeze(-1), logits.gather(1, rows), 0.0);
 
     Forward result;
@@ -75,7 +77,8 @@ class FakeModel final : public Model {
     return result;
   }
 
-  Gradients pull_back(const Forward& forward, const Cotangents& cotangents, const PullBackRequest& request) const override {
+  Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
+                      const PullBackRequest& request) const override {
     const auto& trace = static_cast<const FakeTrace&>(*forward.trace);
     const auto per_step = [&](const Tensor& leaf) {
       std::vector<Tensor> steps;

@@ -11,7 +11,9 @@ inline const host::PluginHost& built_plugins() {
   return plugins;
 }
 
-inline host::Choice choice(const std::string& name, Value::Map params = {}) { return {name, Value(std::move(params)), {}}; }
+inline host::Choice choice(const std::string& name, Value::Map params = {}) {
+  return {name, Value(std::move(params)), {}};
+}
 
 inline Value text(const std::string& value) { return Value(value); }
 inline Value number(std::int64_t value) { return Value(value); }
