@@ -23,7 +23,7 @@ build_id: \"${BUILD_ID}\"
 version: \"${VERSION}\"
 library: ${library_name}
 size: ${size}
-sha256: "${sha256}"
+sha256: \"${sha256}\"
 plugin:
   ${plugin}")
 file(RENAME ${OUTPUT}.part ${OUTPUT})

@@ -12,7 +12,7 @@ class ExampleMethod final : public whence::Method {
     const whence::Gradients products = problem.gradients({}, {.multiply = whence::Multiply::input});
     // A side that is not attributed is undefined, and stays so.
     const auto per_token = [&](const whence::Tensor& product) {
-      return product.defined() ? product.sum(-1) * scale_ : product;
+      return product.defined() ? product.sum(-1).mul(scale_) : product;
     };
     return {.source = per_token(products.source), .target = per_token(products.target)};
   }
