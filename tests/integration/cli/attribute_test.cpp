@@ -94,6 +94,15 @@ TEST(Attribute, WarnsAboutAScoreWithoutEffect) {
       << made.err;
 }
 
+TEST(Attribute, ReadsARealModelFromItsGgufFile) {
+  const Outcome made = whence_tool({"attribute", "-m", WHENCE_MODELS_DIR "/SmolLM2-135M-Instruct.Q4_1.gguf", "-i",
+                                    "George was sick yesterday. His colleagues asked him to come", "--generation_kwargs", R"({"max_new_tokens": 2})", "--json",
+                                    "--quiet"});
+  ASSERT_EQ(made.status, 0) << made.err;
+  const auto info = nlohmann::json::parse(made.out).at("attributes").at("info");
+  EXPECT_EQ(info.at("generated_texts")[0], "George was sick yesterday. His colleagues asked him to come to the");
+}
+
 TEST(Attribute, NamesTextsThatCannotBeAttributed) {
   const auto with = [](const std::string& input, const std::vector<std::string>& more) {
     std::vector<std::string> words{"attribute", "-m", kTinyModel, "--quiet", "-i", input};

@@ -53,7 +53,7 @@ TEST(Validate, ChecksNamesAndParametersWithoutRunning) {
   const Outcome bad = whence_tool({"validate", fine, key, type, plugin});
   EXPECT_EQ(bad.status, 2);
   EXPECT_NE(bad.out.find(key + ":4:1: unknown key 'sead'; did you mean 'seed'?"), std::string::npos) << bad.out;
-  EXPECT_NE(bad.out.find(type + ":3:55: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found text x"), std::string::npos) << bad.out;
+  EXPECT_NE(bad.out.find(type + ":3:57: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found text x"), std::string::npos) << bad.out;
   EXPECT_NE(bad.out.find(plugin + ":3:15: unknown method 'salency'; did you mean 'saliency'?"), std::string::npos) << bad.out;
   EXPECT_EQ(nlohmann::json::parse(whence_tool({"validate", "--json", fine, key}).out).size(), 2u);
   const std::string model = folder.write("model.yaml", "model: none.gguf\ninputs: a\nattributions: saliency\n").string();
@@ -75,7 +75,8 @@ TEST(Doctor, SaysWhatIsBroken) {
   const Outcome report = whence_tool({"doctor", "--json", "--plugin-path", folder.path().string()});
   EXPECT_EQ(report.status, 3);
   std::size_t broken = 0;
-  for (const auto& plugin : nlohmann::json::parse(report.out).at("plugins")) broken += plugin.at("problem") != "";
+  const auto json = nlohmann::json::parse(report.out);
+  for (const auto& plugin : json.at("plugins")) broken += plugin.at("problem") != "";
   EXPECT_EQ(broken, 1u) << report.out;
 }
 

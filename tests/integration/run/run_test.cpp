@@ -89,13 +89,14 @@ TEST(Run, SaysWhichOutputsCollide) {
   const std::string text = "model: " + kTinyModel + "\ninputs: a\nattributions: saliency\noutputs: [{renderer: json, file: '{name}.x'}, {renderer: terminal, file: '{name}.x'}]\n";
   const std::string file = folder.write("e.yaml", text).string();
   expect_error(whence_tool({"run", file}), 2,
-               file + ":4:65: the file 'saliency.x' would be written twice, by renderer 'json' and by renderer 'terminal'; give one another 'file'");
+               file + ":4:58: the file 'saliency.x' would be written twice, by renderer 'json' and by renderer 'terminal'; give one another 'file'");
 }
 
 TEST(Run, NeverSearchesTheWorkingDirectoryForPlugins) {
   const Outcome found = whence_tool({"doctor", "--json"}, {"WHENCE_PLUGIN_PATH=::"});
   EXPECT_EQ(found.status, 0);
-  for (const auto& line : nlohmann::json::parse(found.out).at("environment")) EXPECT_NE(line.at("value"), fs::current_path().string());
+  const auto report = nlohmann::json::parse(found.out);
+  for (const auto& line : report.at("environment")) EXPECT_NE(line.at("value"), fs::current_path().string());
 }
 
 }  // namespace
