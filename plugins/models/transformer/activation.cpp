@@ -1,8 +1,11 @@
 #include "activation.h"
 
 #include <ATen/ops/gelu.h>
+#include <ATen/ops/gelu_backward.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
+#include <ATen/ops/silu_backward.h>
+#include <ATen/ops/threshold_backward.h>
 
 namespace whence::transformer {
 
@@ -27,6 +30,16 @@ Tensor activate(Activation activation, const Tensor& x) {
       return at::gelu(x, "tanh");
     case Activation::relu:
       return at::relu(x);
+  }
+  return {};
+}
+
+Tensor activation_slope(Activation activation, const Tensor& x, const Tensor& factor) {
+  switch (activation) {
+    case Activation::silu: return at::silu_backward(factor, x);
+    case Activation::gelu: return at::gelu_backward(factor, x);
+    case Activation::gelu_tanh: return at::gelu_backward(factor, x, "tanh");
+    case Activation::relu: return at::threshold_backward(factor, x, 0);
   }
   return {};
 }

@@ -14,5 +14,7 @@ const std::vector<std::string>& activation_names();
 Activation activation_of(std::size_t index);
 
 Tensor activate(Activation activation, const Tensor& x);
+/// Derivative of the activation at `x`, times `factor` of the same shape.
+Tensor activation_slope(Activation activation, const Tensor& x, const Tensor& factor);
 
 }  // namespace whence::transformer

@@ -6,17 +6,21 @@
 
 namespace whence::transformer {
 
+/// What the backward of a block needs of its forward.
+struct BlockTrace {
+  NormTrace attention_norm, mlp_norm;
+  AttentionTrace attention;
+  MlpTrace mlp;
+};
+
 /// One layer of a decoder, with the norms before attention and MLP.
 struct Block {
   RmsNorm attention_norm, mlp_norm;
   Attention attention;
   GatedMlp mlp;
 
-  /// [B,n,D] -> [B,n,D].
-  Tensor forward(const Tensor& x, const AttentionContext& context) const {
-    const Tensor middle = x + attention.forward(attention_norm.forward(x), context);
-    return middle + mlp.forward(mlp_norm.forward(middle));
-  }
+  /// [B,n,D] -> [B,n,D]; fills `trace` when it is not null.
+  Tensor forward(const Tensor& x, AttentionContext context, BlockTrace* trace = nullptr) const;
 };
 
 }  // namespace whence::transformer

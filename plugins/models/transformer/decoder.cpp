@@ -1,7 +1,6 @@
 #include "decoder.h"
 
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/matmul.h>
 
 #include <map>
 
@@ -32,13 +31,12 @@ DecoderOutput Decoder::run(const Tensor& embeddings, const DecoderPass& pass) co
     if (pass.block_inputs) result.block_inputs.push_back(x.detach());
     AttentionContext context{i, &mask->second, layer.rotary ? &table : nullptr, pass.cache};
     if (pass.attentions) context.weights = &result.attentions.emplace_back();
-    x = blocks_[i].forward(x, context);
+    x = blocks_[i].forward(x, context, pass.trace ? &pass.trace->blocks.emplace_back() : nullptr);
   }
+  if (pass.trace) pass.trace->lengths = pass.lengths;
   if (pass.cache) pass.cache->set_length(start + count);
   result.states = x;
   return result;
 }
-
-Tensor Decoder::pull_back_head(const Tensor& cotangents) const { return at::matmul(cotangents, head_.weight); }
 
 }  // namespace whence::transformer

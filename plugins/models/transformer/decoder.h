@@ -7,18 +7,25 @@
 
 namespace whence::transformer {
 
+/// What the backward of a whole pass needs of its forward.
+struct DecoderTrace {
+  std::vector<BlockTrace> blocks;
+  std::vector<std::int64_t> lengths;
+};
+
 /// What a pass through the blocks is to bring along.
 struct DecoderPass {
   std::vector<std::int64_t> lengths;  ///< whole length of every text, including what a cache holds
   KeyValueCache* cache = nullptr;     ///< the rows stand behind the positions it holds, and are added to it
   bool attentions = false;
   bool block_inputs = false;
+  DecoderTrace* trace = nullptr;  ///< filled when not null; not together with a cache
 };
 
 struct DecoderOutput {
   Tensor states;                     ///< [B,n,D] after the last block, before the final norm
-  std::vector<Tensor> attentions;    ///< N tensors [B,H,n,keys], if asked; no gradient
-  std::vector<Tensor> block_inputs;  ///< N tensors [B,n,D], if asked; no gradient
+  std::vector<Tensor> attentions;    ///< N tensors [B,H,n,keys], if asked
+  std::vector<Tensor> block_inputs;  ///< N tensors [B,n,D], if asked
 };
 
 /// A stack of blocks with its embedding and head. Immutable once made; the weights never ask for a gradient.
@@ -30,6 +37,9 @@ class Decoder {
   const DecoderConfig& config() const { return config_; }
   std::int64_t vocabulary() const { return embedding_.size(0); }
   const Rotary& rotary() const { return rotary_; }
+  const std::vector<Block>& blocks() const { return blocks_; }
+  const RmsNorm& final_norm() const { return final_norm_; }
+  const Linear& head() const { return head_; }
 
   /// [..] int64 -> [..,D]. Every id must be inside the vocabulary.
   Tensor embed(const Tensor& ids) const;
@@ -39,8 +49,6 @@ class Decoder {
   Tensor normalise(const Tensor& states) const { return final_norm_.forward(states); }
   /// [..,D] normalised rows -> [..,V].
   Tensor logits(const Tensor& rows) const { return head_.forward(rows); }
-  /// The transpose of `logits` for cotangents [..,V] -> [..,D].
-  Tensor pull_back_head(const Tensor& cotangents) const;
 
  private:
   DecoderConfig config_;

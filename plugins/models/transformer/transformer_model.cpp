@@ -8,7 +8,7 @@
 
 #include <stdexcept>
 
-#include "autograd_pull_back.h"
+#include "decoder_pull_back.h"
 #include "decoder_weights.h"
 #include "padded_batch.h"
 #include "text_generation.h"
@@ -17,10 +17,11 @@
 namespace whence::transformer {
 namespace {
 
-/// Numbers that the autograd graph of one row keeps: the inputs of norms, products and activations of every block.
+/// Numbers that a trace keeps of one row: normed inputs and their scales, queries, keys, values and their mixture, and the two
+/// factors of the MLP.
 std::int64_t traced_bytes_per_token(const DecoderConfig& c) {
   const std::int64_t queries = c.heads * c.head_size, keys = c.key_value_heads * c.head_size;
-  return 4 * static_cast<std::int64_t>(c.layers.size()) * (6 * c.hidden + 4 * queries + 5 * keys + 4 * c.inner);
+  return 4 * static_cast<std::int64_t>(c.layers.size()) * (2 * c.hidden + 2 * queries + 2 * keys + 2 * c.inner);
 }
 
 /// Where the asked positions lie: `row` [R] in the flattened [B*L] states, `index` [R] in the flattened [B*T] request.
@@ -117,27 +118,27 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   if (inputs.source.defined() || inputs.source_embeddings.defined())
     throw InputError("a decoder-only model takes no source");
   const c10::InferenceMode normal_mode(false);
-  const at::AutoGradMode grad_mode(request.trace);
+  const at::NoGradGuard no_grad;
   const auto lengths = checked_lengths(inputs.target, info_.max_positions);
   const std::int64_t batch = inputs.target.ids.size(0), longest = inputs.target.ids.size(1);
   if (!request.positions.defined() || request.positions.dim() != 2 || request.positions.size(0) != batch)
     throw std::invalid_argument("expected positions [B,T]");
   const AskedRows asked = asked_rows(request.positions, lengths, longest);
 
-  Tensor embeddings = input_embeddings(inputs, lengths);
-  if (request.trace) embeddings.requires_grad_();
+  const Tensor embeddings = input_embeddings(inputs, lengths);
+  auto trace = request.trace ? std::make_unique<PassTrace>() : nullptr;
   DecoderPass pass{lengths};
+  if (trace) pass.trace = &trace->decoder;
   pass.attentions = request.attentions;
   pass.block_inputs = request.layer_states;
   DecoderOutput output = decoder_->run(embeddings, pass);
 
   Forward result;
   const std::int64_t steps = request.positions.size(1);
-  Tensor rows;
-  Tensor logits = at::zeros({batch * steps, info_.vocabulary}, embeddings.options().requires_grad(false));
+  Tensor logits = at::zeros({batch * steps, info_.vocabulary}, embeddings.options());
   if (asked.row.numel() > 0) {
-    rows = decoder_->normalise(output.states.flatten(0, 1).index_select(0, asked.row));
-    const at::NoGradGuard no_grad;  // the head is pulled back for all steps at once, outside the graph
+    const Tensor rows = decoder_->final_norm().forward(output.states.flatten(0, 1).index_select(0, asked.row),
+                                                       trace ? &trace->final_norm : nullptr);
     const Tensor some = decoder_->logits(rows);
     logits = some.size(0) == logits.size(0) ? some : logits.index_copy(0, asked.index, some);
   }
@@ -145,14 +146,12 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   if (request.attentions) result.target_attentions = at::stack(output.attentions, 1);
   if (request.layer_states) {
     result.layer_states = std::move(output.block_inputs);
-    result.layer_states.push_back(decoder_->normalise(output.states.detach()));
+    result.layer_states.push_back(decoder_->normalise(output.states));
   }
   if (request.trace) {
-    auto trace = std::make_unique<AutogradTrace>();
-    trace->embeddings = embeddings;
-    trace->rows = rows;
+    trace->positions = request.positions.to(at::kLong);
     trace->index = asked.index;
-    trace->steps = steps;
+    trace->longest = longest;
     result.trace = std::move(trace);
   }
   return result;
@@ -160,7 +159,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
 
 Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& cotangents,
                                       const PullBackRequest& request) const {
-  const auto* trace = dynamic_cast<const AutogradTrace*>(forward.trace.get());
+  const auto* trace = dynamic_cast<const PassTrace*>(forward.trace.get());
   if (!trace) throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
   if (request.source) throw InputError("a decoder-only model has no source to take gradients at");
   if (!cotangents.logits.defined() || cotangents.logits.sizes() != forward.logits.sizes())
@@ -169,7 +168,7 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   if (!request.target) return result;
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
-  result.target = pull_back_by_autograd(*decoder_, *trace, cotangents.logits);
+  result.target = transformer::pull_back(*decoder_, *trace, cotangents.logits.to(at::kFloat));
   return result;
 }
 
