@@ -1,8 +1,8 @@
 # whence_add_plugin(NAME name KIND kind SOURCES ... [LIBRARIES ...] [VERSION x.y.z] [DECLARATION file] [DESTINATION dir]
 #                   [FIXTURE])
 #
-# Builds one plugin library, writes the manifest beside it, installs both and registers a conformance test. KIND is model,
-# method, step_function, aggregator or renderer. The same call serves inside and outside this project.
+# Builds one plugin library, writes the manifest beside it, installs both and registers a conformance test. KIND is
+# model, method, step_function, aggregator or renderer. The same call serves inside and outside this project.
 #
 # VERSION      default: that of the calling project
 # DECLARATION  default: plugin.yaml in the calling folder
@@ -76,6 +76,8 @@ function(whence_add_plugin)
   set(target whence_${arg_KIND}_${arg_NAME})
   set(file ${arg_KIND}.${arg_NAME})
 
+  set(link_inputs ${WHENCE_CMAKE_DIR}/plugin_exports.map ${WHENCE_CMAKE_DIR}/write_manifest.cmake ${arg_DECLARATION})
+
   add_library(${target} MODULE ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE whence::framework ${arg_LIBRARIES})
   target_compile_definitions(${target} PRIVATE WHENCE_BUILD_ID="${build_id}" WHENCE_PLUGIN_NAME="${arg_NAME}"
@@ -84,10 +86,10 @@ function(whence_add_plugin)
     ${target}
     PROPERTIES PREFIX "" SUFFIX ".wplugin" OUTPUT_NAME ${file} LIBRARY_OUTPUT_DIRECTORY ${WHENCE_PLUGIN_OUTPUT_DIR}
                CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
-               LINK_DEPENDS "${WHENCE_CMAKE_DIR}/plugin_exports.map;${WHENCE_CMAKE_DIR}/write_manifest.cmake;${arg_DECLARATION}"
+               LINK_DEPENDS "${link_inputs}"
                INSTALL_RPATH_USE_LINK_PATH ON WHENCE_DECLARATION ${arg_DECLARATION} WHENCE_VERSION "${arg_VERSION}")
-  # Exceptions, vtables and autograd nodes of a plugin outlive every handle to it, so it is never unloaded; nothing but the
-  # descriptor is exported, and nothing may stay undefined.
+  # Exceptions, vtables and autograd nodes of a plugin outlive every handle to it, so it is never unloaded; nothing but
+  # the descriptor is exported, and nothing may stay undefined.
   target_link_options(${target} PRIVATE -Wl,-z,nodelete -Wl,--version-script=${WHENCE_CMAKE_DIR}/plugin_exports.map)
   if(NOT WHENCE_SANITIZE)
     target_link_options(${target} PRIVATE -Wl,-z,defs)

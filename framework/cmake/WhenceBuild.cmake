@@ -9,9 +9,9 @@ if(WHENCE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${WHENCE_CCACHE})
 endif()
-# The compiler's own linker, as faster ones break here: mold 1.10 can place thread-local storage so that the loader refuses the
-# file, and lld 14 lets the unwind entry of an empty cold function replace the real one at the same address, so that an
-# exception ends the process.
+# The compiler's own linker, as faster ones break here: mold 1.10 can place thread-local storage so that the loader
+# refuses the file, and lld 14 lets the unwind entry of an empty cold function replace the real one at the same address,
+# so that an exception ends the process.
 
 # The build tree looks like an installation, so that the tool finds plugins and architectures in both the same way.
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)

@@ -1,6 +1,6 @@
-# Writes the manifest of one plugin library: what the host compares before it opens the library, and the whole plugin.yaml.
-# cmake -D PLUGIN_YAML=.. -D LIBRARY=.. -D INCLUDE_DIRS=<folders, separated by |> -D BUILD_ID=.. -D VERSION=.. -D OUTPUT=..
-#       -P write_manifest.cmake
+# Writes the manifest of one plugin library: what the host compares before it opens the library, and all of plugin.yaml.
+# cmake -D PLUGIN_YAML=.. -D LIBRARY=.. -D INCLUDE_DIRS=<folders, separated by |> -D BUILD_ID=.. -D VERSION=..
+#       -D OUTPUT=.. -P write_manifest.cmake
 
 string(REPLACE "|" ";" include_dirs "${INCLUDE_DIRS}")
 foreach(folder IN LISTS include_dirs)

@@ -3,7 +3,8 @@
 
 namespace {
 
-/// a_rt = scale * sum_d x_rd * (d score_t / d x_rd): what each token contributes to the score of each step, to first order.
+/// a_rt = scale * sum_d x_rd * (d score_t / d x_rd): what each token contributes to the score of each step, to first
+/// order.
 class ExampleMethod final : public whence::Method {
  public:
   explicit ExampleMethod(const whence::Params& params) : scale_(params.get<double>("scale")) {}

@@ -30,7 +30,8 @@ std::vector<PluginInfo> scan(const fs::path& folder) {
     PluginInfo unreadable;
     unreadable.manifest = folder;
     unreadable.name = folder.filename().string();
-    unreadable.problem = folder.string() + ": plugin folder cannot be read: " + failure.message() + "; check its permissions";
+    unreadable.problem =
+        folder.string() + ": plugin folder cannot be read: " + failure.message() + "; check its permissions";
     plugins.push_back(std::move(unreadable));
   }
   std::sort(files.begin(), files.end());
@@ -54,8 +55,8 @@ void refuse_duplicates(std::vector<PluginInfo>& plugins) {
     for (const PluginInfo& other : plugins)
       if (&plugin != &other && !plugin.manifest.empty() && !other.manifest.empty() && plugin.kind == other.kind &&
           plugin.name == other.name && plugin.problem.empty())
-        plugin.problem = plugin.manifest.string() + ": " + plugin_title(plugin.kind, plugin.name) + " is also declared by " +
-                         other.manifest.string() + "; remove or rename one of the two";
+        plugin.problem = plugin.manifest.string() + ": " + plugin_title(plugin.kind, plugin.name) +
+                         " is also declared by " + other.manifest.string() + "; remove or rename one of the two";
 }
 
 }  // namespace
@@ -68,21 +69,25 @@ Catalogue::Catalogue(const std::vector<fs::path>& search_path) : search_path_(se
   }
   // From here on entries move, so names are first resolved to the file of their entry.
   std::map<std::pair<PluginKind, std::string>, fs::path> first;
-  const auto file_of = [](const PluginInfo& plugin) { return plugin.manifest.empty() ? plugin.library : plugin.manifest; };
+  const auto file_of = [](const PluginInfo& plugin) {
+    return plugin.manifest.empty() ? plugin.library : plugin.manifest;
+  };
   for (PluginInfo& plugin : plugins_) {
     const auto [found, is_new] = first.emplace(std::pair(plugin.kind, plugin.name), file_of(plugin));
     if (!is_new) plugin.shadowed_by = found->second;
   }
   for (const PluginInfo& plugin : plugins_)
     if (plugin.shadowed_by.empty())
-      for (const auto& [preset, params] : plugin.presets) first.emplace(std::pair(plugin.kind, preset), file_of(plugin));
+      for (const auto& [preset, params] : plugin.presets)
+        first.emplace(std::pair(plugin.kind, preset), file_of(plugin));
   std::stable_sort(plugins_.begin(), plugins_.end(), [](const PluginInfo& a, const PluginInfo& b) {
     return std::tie(a.kind, a.name) < std::tie(b.kind, b.name);
   });
   for (const auto& [name, file] : first)
-    found_[name] = static_cast<std::size_t>(
-        std::find_if(plugins_.begin(), plugins_.end(), [&, &path = file](const auto& p) { return file_of(p) == path; }) -
-        plugins_.begin());
+    found_[name] =
+        static_cast<std::size_t>(std::find_if(plugins_.begin(), plugins_.end(),
+                                              [&, &path = file](const auto& p) { return file_of(p) == path; }) -
+                                 plugins_.begin());
 }
 
 const PluginInfo& Catalogue::find(PluginKind kind, std::string_view name, const Mark& where) const {

@@ -11,9 +11,10 @@
 
 namespace whence::host {
 
-/// All plugins found on a search path, read from their manifests alone: folders in order, none within them, files by name. The
-/// first plugin of a name hides later ones, even when it is broken: what runs never depends on what happens to be damaged. Two of one
-/// name in one folder are both refused. A broken manifest, or a library without one, is an entry with a `problem`.
+/// All plugins found on a search path, read from their manifests alone: folders in order, none within them, files by
+/// name. The first plugin of a name hides later ones, even when it is broken: what runs never depends on what happens
+/// to be damaged. Two of one name in one folder are both refused. A broken manifest, or a library without one, is an
+/// entry with a `problem`.
 class Catalogue {
  public:
   /// Folders that don't exist are passed over.

@@ -9,12 +9,13 @@
 
 namespace whence::host {
 
-/// Calls into a plugin: `fn()`, with whatever it throws turned into a whence::Error whose text is ours. Errors of that type pass
-/// through with their exit status; everything else becomes a PluginError of the plugin at `path`.
+/// Calls into a plugin: `fn()`, with whatever it throws turned into a whence::Error whose text is ours. Errors of that
+/// type pass through with their exit status; everything else becomes a PluginError of the plugin at `path`.
 template <class Fn>
 decltype(auto) guard(const std::string& path, const char* stage, Fn&& fn) {
   const auto fail = [&](const std::string& text) {
-    throw PluginError(path, stage, "threw at stage '" + std::string(stage) + "': " + text + "; report this to the plugin's author");
+    throw PluginError(path, stage,
+                      "threw at stage '" + std::string(stage) + "': " + text + "; report this to the plugin's author");
   };
   try {
     return fn();

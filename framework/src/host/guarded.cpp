@@ -14,7 +14,8 @@ class GuardedTokenizer final : public Tokenizer {
   Encoding encode(std::string_view text, const EncodeOptions& options) const override {
     return guard(path_, "encode", [&] { return inner_.encode(text, options); });
   }
-  std::vector<Encoding> encode_batch(const std::vector<std::string>& texts, const EncodeOptions& options) const override {
+  std::vector<Encoding> encode_batch(const std::vector<std::string>& texts,
+                                     const EncodeOptions& options) const override {
     return guard(path_, "encode", [&] { return inner_.encode_batch(texts, options); });
   }
   std::string decode(const TokenIds& ids, bool skip_special_tokens) const override {
@@ -49,7 +50,8 @@ class GuardedModel final : public Model {
     return guard(path_, "info", [&]() -> const ModelInfo& { return inner_->info(); });
   }
   const Tokenizer& tokenizer() const override { return tokenizer_; }
-  Generation generate(const Inputs& inputs, const GenerationConfig& config, const GenerationProgress& progress) const override {
+  Generation generate(const Inputs& inputs, const GenerationConfig& config,
+                      const GenerationProgress& progress) const override {
     return guard(path_, "generate", [&] { return inner_->generate(inputs, config, progress); });
   }
   Tensor embed(const Tensor& ids, Side side) const override {
@@ -58,7 +60,8 @@ class GuardedModel final : public Model {
   Forward forward(const Inputs& inputs, const ForwardRequest& request) const override {
     return guard(path_, "forward", [&] { return inner_->forward(inputs, request); });
   }
-  Gradients pull_back(const Forward& forward, const Cotangents& cotangents, const PullBackRequest& request) const override {
+  Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
+                      const PullBackRequest& request) const override {
     return guard(path_, "pull_back", [&] { return inner_->pull_back(forward, cotangents, request); });
   }
   const void* query(std::string_view capability) const override {
@@ -73,14 +76,16 @@ class GuardedModel final : public Model {
 
 class GuardedModelLoader final : public ModelLoader {
  public:
-  GuardedModelLoader(std::unique_ptr<ModelLoader> inner, std::string path) : inner_(std::move(inner)), path_(std::move(path)) {}
+  GuardedModelLoader(std::unique_ptr<ModelLoader> inner, std::string path)
+      : inner_(std::move(inner)), path_(std::move(path)) {}
 
   bool recognises(const ModelRequest& request) const override {
     return guard(path_, "recognise", [&] { return inner_->recognises(request); });
   }
   std::unique_ptr<Model> load(const ModelRequest& request) const override {
     auto model = guard(path_, "load", [&] { return inner_->load(request); });
-    if (!model) throw PluginError(path_, "load", "loaded nothing from " + request.path + "; report this to the plugin's author");
+    if (!model)
+      throw PluginError(path_, "load", "loaded nothing from " + request.path + "; report this to the plugin's author");
     return std::make_unique<GuardedModel>(std::move(model), path_);
   }
 
@@ -124,7 +129,8 @@ class GuardedStepFunction final : public StepFunction {
 
 class GuardedAggregator final : public Aggregator {
  public:
-  GuardedAggregator(std::unique_ptr<Aggregator> inner, std::string path) : inner_(std::move(inner)), path_(std::move(path)) {}
+  GuardedAggregator(std::unique_ptr<Aggregator> inner, std::string path)
+      : inner_(std::move(inner)), path_(std::move(path)) {}
 
   void apply(SequenceAttribution& sequence) const override {
     guard(path_, "aggregate", [&] { inner_->apply(sequence); });
@@ -140,7 +146,8 @@ class GuardedAggregator final : public Aggregator {
 
 class GuardedRenderer final : public Renderer {
  public:
-  GuardedRenderer(std::unique_ptr<Renderer> inner, std::string path) : inner_(std::move(inner)), path_(std::move(path)) {}
+  GuardedRenderer(std::unique_ptr<Renderer> inner, std::string path)
+      : inner_(std::move(inner)), path_(std::move(path)) {}
 
   std::string render(const AttributionOutput& output, const Canvas& canvas) const override {
     return guard(path_, "render", [&] { return inner_->render(output, canvas); });

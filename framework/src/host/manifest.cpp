@@ -45,7 +45,8 @@ ParamSpec read_param(const std::string& name, const Value& declaration, const st
   spec.name = checked_name(name, declaration.key_mark());
   spec.type = declaration.at("type").as_string();
   if (!is_param_type(spec.type))
-    throw ConfigError(declaration.at("type").mark(), "parameter '" + name + "' of " + owner + ": unknown type '" + spec.type +
+    throw ConfigError(declaration.at("type").mark(), "parameter '" + name + "' of " + owner + ": unknown type '" +
+                                                         spec.type +
                                                          "'; use bool, int, float, string, span or list[int], "
                                                          "list[float], list[string], list[span]");
   spec.required = optional_bool(declaration, "required");
@@ -54,8 +55,8 @@ ParamSpec read_param(const std::string& name, const Value& declaration, const st
   spec.help = declaration.at("help").as_string();
   const Value* default_value = declaration.find("default");
   if (spec.required && default_value)
-    throw ConfigError(default_value->mark(), "parameter '" + name + "' of " + owner +
-                                                 " is required and has a default; remove one of the two");
+    throw ConfigError(default_value->mark(),
+                      "parameter '" + name + "' of " + owner + " is required and has a default; remove one of the two");
   if (!spec.required && !default_value)
     throw ConfigError(declaration.key_mark(), "parameter '" + name + "' of " + owner +
                                                   " has no default; give one (null: none), or write required: true");
@@ -119,7 +120,8 @@ void read_declaration(const Value& declaration, PluginInfo& plugin) {
     for (const auto& [name, parameter] : parameters->as_map())
       plugin.parameters.push_back(read_param(name, parameter, owner));
   check_own_keys(declaration);
-  if (const Value* presets = declaration.find("presets"); presets && !presets->is_null()) read_presets(*presets, plugin);
+  if (const Value* presets = declaration.find("presets"); presets && !presets->is_null())
+    read_presets(*presets, plugin);
 }
 
 /// The library must lie beside its manifest, so that a manifest cannot make the host open something from elsewhere.
@@ -175,8 +177,9 @@ void name_after_file(const fs::path& path, std::string_view suffix, PluginInfo& 
 void read(PluginInfo& plugin) {
   const Value document = load_yaml(plugin.manifest);
   if (const std::int64_t format = document.at("manifest").as_int(); format != kManifestFormat)
-    throw ConfigError(document.at("manifest").mark(), "manifest format " + std::to_string(format) + ", this host reads " +
-                                                          std::to_string(kManifestFormat) + "; rebuild the plugin");
+    throw ConfigError(document.at("manifest").mark(), "manifest format " + std::to_string(format) +
+                                                          ", this host reads " + std::to_string(kManifestFormat) +
+                                                          "; rebuild the plugin");
   document.require_known_keys({"manifest", "abi", "build_id", "version", "library", "size", "sha256", "plugin"});
   const Value& declaration = document.at("plugin");
   plugin.kind = kind_from_name(declaration.at("kind").as_string(), declaration.at("kind").mark());

@@ -109,7 +109,8 @@ void add_given(const PluginInfo& plugin, const Choice& choice, Values& values) {
   if (choice.params.is_null()) return;
   const std::string owner = plugin_title(plugin.kind, plugin.name);
   if (!choice.params.is_map())
-    throw ConfigError(choice.params.mark(), "parameters of " + owner + ": expected a mapping, found " + one_line(choice.params));
+    throw ConfigError(choice.params.mark(),
+                      "parameters of " + owner + ": expected a mapping, found " + one_line(choice.params));
   std::vector<std::string> known;
   for (const ParamSpec& spec : plugin.parameters) known.push_back(spec.name);
   for (const auto& [name, value] : choice.params.as_map()) {

@@ -16,12 +16,13 @@ struct Choice {
   bool operator==(const Choice& other) const { return name == other.name && params == other.params; }
 };
 
-/// Checks what the user gave against the declaration (names, types, choices, ranges), adds what a preset fixes and fills
-/// defaults. Throws UnknownName (kind "parameter of method 'x'") and ConfigError with the place of the offending value.
+/// Checks what the user gave against the declaration (names, types, choices, ranges), adds what a preset fixes and
+/// fills defaults. Throws UnknownName (kind "parameter of method 'x'") and ConfigError with the place of the offending
+/// value.
 Params check_params(const PluginInfo& plugin, const Choice& choice);
 
-/// Checks one value against one declaration and returns it in the declared type: where a float is declared an integer becomes
-/// one. `owner` is how errors call the plugin, as in "method 'saliency'".
+/// Checks one value against one declaration and returns it in the declared type: where a float is declared an integer
+/// becomes one. `owner` is how errors call the plugin, as in "method 'saliency'".
 Value check_value(const ParamSpec& spec, const Value& value, const std::string& owner);
 
 /// True for the types that plugin.yaml may name.

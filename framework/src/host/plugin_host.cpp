@@ -15,7 +15,8 @@ const Catalogue& PluginHost::catalogue() const { return catalogue_; }
 template <class Interface>
 std::unique_ptr<Interface> PluginHost::make(PluginKind kind, const Choice& choice) const {
   const PluginInfo& plugin = catalogue_.find(kind, choice.name, choice.where);
-  // A broken plugin's parameters may be unknown, so its problem comes first; parameters are checked before anything is opened.
+  // A broken plugin's parameters may be unknown, so its problem comes first; parameters are checked before anything is
+  // opened.
   if (!plugin.problem.empty()) throw PluginError("", "manifest", plugin.problem);
   const Params params = check_params(plugin, choice);
   const auto& factory = std::get<Factory<Interface>>(open_library(plugin));
@@ -23,8 +24,9 @@ std::unique_ptr<Interface> PluginHost::make(PluginKind kind, const Choice& choic
   try {
     auto instance = guard(path, "create", [&] { return factory(params); });
     if (!instance)
-      throw PluginError(path, "create", "the factory of " + plugin_title(kind, plugin.name) +
-                                            " returned nothing; report this to the plugin's author");
+      throw PluginError(path, "create",
+                        "the factory of " + plugin_title(kind, plugin.name) +
+                            " returned nothing; report this to the plugin's author");
     return guarded(std::move(instance), path);
   } catch (const ConfigError& error) {
     // A plugin that refuses a combination of parameters doesn't know where they were written.

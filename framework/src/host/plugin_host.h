@@ -13,9 +13,9 @@
 
 namespace whence::host {
 
-/// Opens plugin libraries when they are first needed and makes instances of what they register. Every instance is wrapped so
-/// that whatever a plugin throws arrives as a whence::Error; a library, once opened, stays open for the life of the process.
-/// [thread: any]
+/// Opens plugin libraries when they are first needed and makes instances of what they register. Every instance is
+/// wrapped so that whatever a plugin throws arrives as a whence::Error; a library, once opened, stays open for the life
+/// of the process. [thread: any]
 class PluginHost {
  public:
   /// `catalogue` outlives the host.
@@ -34,7 +34,8 @@ class PluginHost {
   std::unique_ptr<Aggregator> make_aggregator(const Choice& choice) const;
   std::unique_ptr<Renderer> make_renderer(const Choice& choice) const;
 
-  /// Opens the library of one plugin and compares descriptor, exports and registered names with its manifest; throws PluginError.
+  /// Opens the library of one plugin and compares descriptor, exports and registered names with its manifest; throws
+  /// PluginError.
   void check(const PluginInfo& plugin) const;
 
  private:
@@ -44,8 +45,8 @@ class PluginHost {
   const Catalogue& catalogue_;
 };
 
-/// `PluginHost::check` for one manifest, whatever the search path: what `doctor` runs in a child process, since a library that
-/// aborts while it is opened takes its process with it. Throws PluginError.
+/// `PluginHost::check` for one manifest, whatever the search path: what `doctor` runs in a child process, since a
+/// library that aborts while it is opened takes its process with it. Throws PluginError.
 void check_plugin(const std::filesystem::path& manifest);
 
 }  // namespace whence::host

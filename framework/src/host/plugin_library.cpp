@@ -54,7 +54,9 @@ class CollectingRegistrar final : public Registrar {
     slot = std::move(factory);
   }
 
-  [[noreturn]] void fail(const std::string& text) const { throw PluginError(plugin_.library.string(), "register", text); }
+  [[noreturn]] void fail(const std::string& text) const {
+    throw PluginError(plugin_.library.string(), "register", text);
+  }
 
   const PluginInfo& plugin_;
   Factories& factories_;
@@ -71,7 +73,8 @@ std::string dlerror_text(const std::string& what, const std::string& path) {
   return text;
 }
 
-/// A damaged file can end the process while it is being opened, so a library must be the very bytes its manifest was written for.
+/// A damaged file can end the process while it is being opened, so a library must be the very bytes its manifest was
+/// written for.
 void compare_with_manifest(const PluginInfo& plugin) {
   const auto fail = [&](const std::string& text) {
     throw PluginError(plugin.library.string(), "manifest", text + "; build or install the plugin again");
@@ -79,7 +82,8 @@ void compare_with_manifest(const PluginInfo& plugin) {
   std::error_code failure;
   const std::uintmax_t size = std::filesystem::file_size(plugin.library, failure);
   if (failure) fail("cannot be read: " + failure.message());
-  if (size != plugin.size) fail("has " + std::to_string(size) + " bytes, its manifest says " + std::to_string(plugin.size));
+  if (size != plugin.size)
+    fail("has " + std::to_string(size) + " bytes, its manifest says " + std::to_string(plugin.size));
   std::string sha256;
   try {
     sha256 = sha256_of_file(plugin.library);
@@ -106,7 +110,8 @@ void check_descriptor(const PluginDescriptor& descriptor, const PluginInfo& plug
          std::to_string(sizeof(PluginDescriptor)) + "; rebuild the plugin");
   if (const std::string text = build_id_problem(text_or_empty(descriptor.build_id)); !text.empty()) fail(text);
   if (const std::string name = text_or_empty(descriptor.name); name != plugin.name)
-    fail("is named '" + name + "', its manifest says '" + plugin.name + "'; make NAME of whence_add_plugin() and plugin.yaml agree");
+    fail("is named '" + name + "', its manifest says '" + plugin.name +
+         "'; make NAME of whence_add_plugin() and plugin.yaml agree");
   if (!descriptor.register_plugin) fail("descriptor without a register function; pass one to WHENCE_PLUGIN()");
 }
 
@@ -119,8 +124,8 @@ void register_factories(const PluginDescriptor& descriptor, const PluginInfo& pl
                           "; add it in the register function");
 }
 
-/// Libraries by path and checksum. Neither it nor any handle in it is ever destroyed: exceptions, vtables and autograd nodes of a
-/// plugin may outlive whatever could be counted.
+/// Libraries by path and checksum. Neither it nor any handle in it is ever destroyed: exceptions, vtables and autograd
+/// nodes of a plugin may outlive whatever could be counted.
 struct OpenLibraries {
   std::mutex mutex;
   std::map<std::pair<std::string, std::string>, Factories> ready;
@@ -152,8 +157,9 @@ const Factories& open_library(const PluginInfo& plugin) {
   // Kept whatever comes next: code of the library may have run already.
   const auto& library = *libraries.handles.emplace_back(std::move(handle));
   if (!library.has(kDescriptorSymbol))
-    throw PluginError(path, "descriptor",
-                      "has no entry " + std::string(kDescriptorSymbol) + "; put WHENCE_PLUGIN() into one of its source files");
+    throw PluginError(
+        path, "descriptor",
+        "has no entry " + std::string(kDescriptorSymbol) + "; put WHENCE_PLUGIN() into one of its source files");
   const auto& descriptor = library.get<const PluginDescriptor>(kDescriptorSymbol);
   check_descriptor(descriptor, plugin);
   Factories factories;

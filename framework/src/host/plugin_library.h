@@ -11,9 +11,9 @@ namespace whence::host {
 using Factories =
     std::tuple<Factory<ModelLoader>, Factory<Method>, Factory<StepFunction>, Factory<Aggregator>, Factory<Renderer>>;
 
-/// Opens the library of a plugin, once in the life of the process, and never closes it. Whatever can be compared is compared
-/// before: size and checksum, since opening a damaged file can end the process. Then the descriptor is, field by field, and only
-/// then code of the plugin runs. Throws PluginError. [thread: any]
+/// Opens the library of a plugin, once in the life of the process, and never closes it. Whatever can be compared is
+/// compared before: size and checksum, since opening a damaged file can end the process. Then the descriptor is, field
+/// by field, and only then code of the plugin runs. Throws PluginError. [thread: any]
 const Factories& open_library(const PluginInfo& plugin);
 
 /// Throws PluginError when the library exports anything besides its descriptor.

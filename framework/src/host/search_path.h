@@ -7,8 +7,8 @@
 namespace whence::host {
 
 /// The folders searched for plugins, in order: `from_experiment` (plugins.paths, relative to the experiment's folder),
-/// `from_command_line` (--plugin-path), WHENCE_PLUGIN_PATH (colon separated), the folder installed beside the host. Never the working
-/// directory: empty entries are dropped. All are made absolute.
+/// `from_command_line` (--plugin-path), WHENCE_PLUGIN_PATH (colon separated), the folder installed beside the host.
+/// Never the working directory: empty entries are dropped. All are made absolute.
 std::vector<std::filesystem::path> plugin_search_path(const std::vector<std::filesystem::path>& from_experiment,
                                                       const std::vector<std::filesystem::path>& from_command_line);
 

@@ -48,7 +48,8 @@ T read_number(std::string_view text, Format format, const Mark& where) {
   T number{};
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, format);
   if (error != std::errc{} || end != digits.data() + digits.size())
-    throw ConfigError(where, "number " + std::string(text.substr(0, 40)) + " is out of range; quote it if it is meant as text");
+    throw ConfigError(
+        where, "number " + std::string(text.substr(0, 40)) + " is out of range; quote it if it is meant as text");
   return number;
 }
 
@@ -56,7 +57,8 @@ bool is_float(std::string_view text) {
   const std::string_view body = without_sign(text);
   const std::size_t exponent = body.find_first_of("eE");
   std::string_view mantissa = body.substr(0, exponent);
-  if (exponent != std::string_view::npos && !all_of(without_sign(body.substr(exponent + 1)), "0123456789")) return false;
+  if (exponent != std::string_view::npos && !all_of(without_sign(body.substr(exponent + 1)), "0123456789"))
+    return false;
   const std::size_t point = mantissa.find('.');
   if (point == std::string_view::npos) return all_of(mantissa, "0123456789");
   const std::string_view before = mantissa.substr(0, point), after = mantissa.substr(point + 1);
@@ -72,7 +74,8 @@ Data resolve_plain(const std::string& text, const Mark& where) {
   const std::string_view unsigned_text = without_sign(text);
   if (all_of(unsigned_text, "0123456789")) return read_number<std::int64_t>(text, 10, where);
   const std::string_view view = text;
-  if (view.starts_with("0o") && all_of(view.substr(2), "01234567")) return read_number<std::int64_t>(view.substr(2), 8, where);
+  if (view.starts_with("0o") && all_of(view.substr(2), "01234567"))
+    return read_number<std::int64_t>(view.substr(2), 8, where);
   if (view.starts_with("0x") && all_of(view.substr(2), "0123456789abcdefABCDEF"))
     return read_number<std::int64_t>(view.substr(2), 16, where);
   if (is_one_of(unsigned_text, {".inf", ".Inf", ".INF"})) return text[0] == '-' ? -INFINITY : INFINITY;
@@ -98,7 +101,8 @@ class Builder final : public YAML::EventHandler {
     add(Value(std::monostate{}, place(mark)), anchor, {1, 0});
   }
 
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& text) override {
     if (expects_key()) return set_key(text, mark, anchor);
     count(1, place(mark));
     add(Value(resolve(tag, text, place(mark)), place(mark)), anchor, size_of(text));
@@ -110,7 +114,8 @@ class Builder final : public YAML::EventHandler {
       throw ConfigError(place(mark), "this alias lies within the value it stands for; write the value out");
     const auto& [value, size] = found->second;
     if (expects_key()) {
-      if (!value.is_string()) throw ConfigError(place(mark), "a key must be text, found " + std::string(value.type_name()));
+      if (!value.is_string())
+        throw ConfigError(place(mark), "a key must be text, found " + std::string(value.type_name()));
       return set_key(value.as_string(), mark, 0);
     }
     if (stack_.size() + size.depth > kMaxDepth) fail_too_deep(mark);
@@ -156,8 +161,8 @@ class Builder final : public YAML::EventHandler {
     Frame& frame = stack_.back();
     const auto [first, is_new] = frame.lines.emplace(text, mark.line + 1);
     if (!is_new)
-      throw ConfigError(place(mark),
-                        "key '" + text + "' is given twice, first on line " + std::to_string(first->second) + "; keep one");
+      throw ConfigError(place(mark), "key '" + text + "' is given twice, first on line " +
+                                         std::to_string(first->second) + "; keep one");
     frame.key = text;
     frame.key_mark = place(mark);
     if (anchor) anchors_.insert_or_assign(anchor, std::pair(Value(text, place(mark)), size_of(text)));
@@ -176,7 +181,8 @@ class Builder final : public YAML::EventHandler {
   }
 
   [[noreturn]] void fail_too_deep(const YAML::Mark& mark) const {
-    throw ConfigError(place(mark), "more than " + std::to_string(kMaxDepth) + " levels of nesting; flatten the document");
+    throw ConfigError(place(mark),
+                      "more than " + std::to_string(kMaxDepth) + " levels of nesting; flatten the document");
   }
 
   void open(bool is_map, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
@@ -277,7 +283,8 @@ void emit_double(YAML::Emitter& out, double number) {
 }
 
 void emit_list(YAML::Emitter& out, const Value::List& list) {
-  const bool is_short = std::none_of(list.begin(), list.end(), [](const Value& item) { return item.is_map() || item.is_list(); });
+  const bool is_short =
+      std::none_of(list.begin(), list.end(), [](const Value& item) { return item.is_map() || item.is_list(); });
   out << (is_short ? YAML::Flow : YAML::Block) << YAML::BeginSeq;
   for (const Value& item : list) emit(out, item);
   out << YAML::EndSeq;
@@ -334,7 +341,8 @@ Value load_yaml(const std::filesystem::path& path) {
   std::error_code failure;
   const auto status = std::filesystem::status(path, failure);
   if (!std::filesystem::exists(status)) throw ConfigError({path.string()}, "no such file; correct the path");
-  if (!std::filesystem::is_regular_file(status)) throw ConfigError({path.string()}, "not a regular file; name a YAML file");
+  if (!std::filesystem::is_regular_file(status))
+    throw ConfigError({path.string()}, "not a regular file; name a YAML file");
   std::ifstream stream(path, std::ios::binary);
   std::string text(std::min<std::uintmax_t>(std::filesystem::file_size(path, failure), kMaxBytes + 1), '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));

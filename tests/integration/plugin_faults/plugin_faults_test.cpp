@@ -126,17 +126,18 @@ TEST_F(PluginFaults, OlderAbiInManifest) {
 TEST_F(PluginFaults, NewerAbiInManifest) {
   copy("aborts_opening");
   edit_manifest("aborts_opening", "abi: 1", "abi: 2");
-  EXPECT_EQ(sandbox_fault("aborts_opening"), library("aborts_opening", sandbox) +
-                                                 ": built for plugin ABI 2, this host has 1; update whence, or rebuild the "
-                                                 "plugin for it");
+  EXPECT_EQ(sandbox_fault("aborts_opening"),
+            library("aborts_opening", sandbox) +
+                ": built for plugin ABI 2, this host has 1; update whence, or rebuild the "
+                "plugin for it");
 }
 
 TEST_F(PluginFaults, OtherBuildIdInManifest) {
   copy("aborts_opening");
   edit_manifest("aborts_opening", std::string(host_build_id()), "another compiler");
-  EXPECT_EQ(sandbox_fault("aborts_opening"), library("aborts_opening", sandbox) + ": built with 'another compiler', this host with '" +
-                                                 std::string(host_build_id()) +
-                                                 "'; rebuild the plugin with the host's compiler and libtorch");
+  EXPECT_EQ(sandbox_fault("aborts_opening"),
+            library("aborts_opening", sandbox) + ": built with 'another compiler', this host with '" +
+                std::string(host_build_id()) + "'; rebuild the plugin with the host's compiler and libtorch");
 }
 
 TEST_F(PluginFaults, TruncatedLibrary) {
@@ -147,8 +148,9 @@ TEST_F(PluginFaults, TruncatedLibrary) {
     copy("good");
     const std::size_t size = whole.size() * percent / 100;
     write_file(library("good", sandbox), whole.substr(0, size));
-    EXPECT_EQ(sandbox_fault("good"), library("good", sandbox) + ": has " + std::to_string(size) + " bytes, its manifest says " +
-                                         std::to_string(whole.size()) + "; build or install the plugin again");
+    EXPECT_EQ(sandbox_fault("good"), library("good", sandbox) + ": has " + std::to_string(size) +
+                                         " bytes, its manifest says " + std::to_string(whole.size()) +
+                                         "; build or install the plugin again");
   }
 }
 
@@ -157,8 +159,9 @@ TEST_F(PluginFaults, ChangedLibraryOfTheSameSize) {
   std::string bytes = read_file(library("good"));
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   write_file(library("good", sandbox), bytes);
-  EXPECT_EQ(sandbox_fault("good"), library("good", sandbox) + ": SHA-256 is " + sha256_of_text(bytes) + ", its manifest says " +
-                                       sha256_of_file(library("good")) + "; build or install the plugin again");
+  EXPECT_EQ(sandbox_fault("good"), library("good", sandbox) + ": SHA-256 is " + sha256_of_text(bytes) +
+                                       ", its manifest says " + sha256_of_file(library("good")) +
+                                       "; build or install the plugin again");
 }
 
 TEST_F(PluginFaults, TextFileWithOurSuffix) {
@@ -169,28 +172,31 @@ TEST_F(PluginFaults, TextFileWithOurSuffix) {
   write_file(library("good", sandbox), std::string(5000, 'x'));
   fs::copy_file(kFixtures / "method.good.manifest.yaml", manifest("good"), fs::copy_options::overwrite_existing);
   sign("good");
-  EXPECT_EQ(sandbox_fault("good"), library("good", sandbox) + ": cannot be opened: invalid ELF header; rebuild the plugin");
+  EXPECT_EQ(sandbox_fault("good"),
+            library("good", sandbox) + ": cannot be opened: invalid ELF header; rebuild the plugin");
 }
 
 TEST_F(PluginFaults, LibraryWithoutManifest) {
   copy("good");
   fs::remove(manifest("good"));
-  EXPECT_EQ(sandbox_fault("good"), library("good", sandbox) +
-                                       ": no manifest beside it; build or install the plugin with whence_add_plugin()");
+  EXPECT_EQ(sandbox_fault("good"),
+            library("good", sandbox) + ": no manifest beside it; build or install the plugin with whence_add_plugin()");
 }
 
 TEST_F(PluginFaults, ManifestWithoutLibrary) {
   copy("good");
   fs::remove(library("good", sandbox));
-  EXPECT_EQ(sandbox_fault("good"), library("good", sandbox) +
-                                       ": no such file, though method.good.manifest.yaml names it; build or install the plugin again");
+  EXPECT_EQ(sandbox_fault("good"),
+            library("good", sandbox) +
+                ": no such file, though method.good.manifest.yaml names it; build or install the plugin again");
 }
 
 TEST_F(PluginFaults, TwoManifestsOfOneName) {
   copy("good");
   fs::copy_file(manifest("good"), sandbox / "method.other.manifest.yaml");
   EXPECT_EQ(sandbox_fault("good"), manifest("good").string() + ": method 'good' is also declared by " +
-                                       (sandbox / "method.other.manifest.yaml").string() + "; remove or rename one of the two");
+                                       (sandbox / "method.other.manifest.yaml").string() +
+                                       "; remove or rename one of the two");
 }
 
 TEST_F(PluginFaults, BrokenPluginsDoNotHideOthers) {
@@ -217,12 +223,14 @@ TEST_F(PluginFaults, OlderAbiInDescriptor) {
 }
 
 TEST_F(PluginFaults, NewerAbiInDescriptor) {
-  EXPECT_EQ(fault("newer_abi"), library("newer_abi") +
-                                    ": built for plugin ABI 1000, this host has 1; update whence, or rebuild the plugin for it");
+  EXPECT_EQ(fault("newer_abi"),
+            library("newer_abi") +
+                ": built for plugin ABI 1000, this host has 1; update whence, or rebuild the plugin for it");
 }
 
 TEST_F(PluginFaults, OtherDescriptorSize) {
-  EXPECT_EQ(fault("other_size"), library("other_size") + ": descriptor has 8 bytes, this host's 48; rebuild the plugin");
+  EXPECT_EQ(fault("other_size"),
+            library("other_size") + ": descriptor has 8 bytes, this host's 48; rebuild the plugin");
 }
 
 TEST_F(PluginFaults, OtherBuildIdInDescriptor) {
@@ -238,31 +246,36 @@ TEST_F(PluginFaults, OtherNameInDescriptor) {
 }
 
 TEST_F(PluginFaults, NoRegisterFunction) {
-  EXPECT_EQ(fault("no_register"), library("no_register") + ": descriptor without a register function; pass one to WHENCE_PLUGIN()");
+  EXPECT_EQ(fault("no_register"),
+            library("no_register") + ": descriptor without a register function; pass one to WHENCE_PLUGIN()");
 }
 
 TEST_F(PluginFaults, MissingEntry) {
-  EXPECT_EQ(fault("missing_entry"), library("missing_entry") +
-                                        ": has no entry whence_plugin_v1; put WHENCE_PLUGIN() into one of its source files");
+  EXPECT_EQ(
+      fault("missing_entry"),
+      library("missing_entry") + ": has no entry whence_plugin_v1; put WHENCE_PLUGIN() into one of its source files");
 }
 
 TEST_F(PluginFaults, MissingSymbol) {
-  EXPECT_EQ(fault("missing_symbol"), library("missing_symbol") +
-                                         ": cannot be opened: undefined symbol: _Z31scale_of_a_library_nobody_linksv; rebuild "
-                                         "the plugin");
+  EXPECT_EQ(fault("missing_symbol"),
+            library("missing_symbol") +
+                ": cannot be opened: undefined symbol: _Z31scale_of_a_library_nobody_linksv; rebuild "
+                "the plugin");
 }
 
 // --- code of the plugin ---
 
 TEST_F(PluginFaults, ThrowsRegistering) {
-  EXPECT_EQ(fault("throws_registering"), library("throws_registering") +
-                                             ": threw at stage 'register': no licence found; report this to the plugin's author");
+  EXPECT_EQ(fault("throws_registering"),
+            library("throws_registering") +
+                ": threw at stage 'register': no licence found; report this to the plugin's author");
 }
 
 TEST_F(PluginFaults, RegistersNothing) {
-  EXPECT_EQ(fault("registers_nothing"), library("registers_nothing") +
-                                            ": registers nothing, its manifest declares method 'registers_nothing'; add it in "
-                                            "the register function");
+  EXPECT_EQ(fault("registers_nothing"),
+            library("registers_nothing") +
+                ": registers nothing, its manifest declares method 'registers_nothing'; add it in "
+                "the register function");
 }
 
 TEST_F(PluginFaults, RegistersOneNameTwice) {
@@ -271,44 +284,51 @@ TEST_F(PluginFaults, RegistersOneNameTwice) {
 }
 
 TEST_F(PluginFaults, RegistersAnotherName) {
-  EXPECT_EQ(fault("registers_other"), library("registers_other") +
-                                          ": registers method 'saliency', its manifest declares method 'registers_other'; make "
-                                          "code and plugin.yaml agree");
+  EXPECT_EQ(fault("registers_other"),
+            library("registers_other") +
+                ": registers method 'saliency', its manifest declares method 'registers_other'; make "
+                "code and plugin.yaml agree");
 }
 
 TEST_F(PluginFaults, ThrowsCreating) {
-  EXPECT_EQ(fault("throws_creating"), library("throws_creating") +
-                                          ": threw at stage 'create': table of 4 entries, asked for entry 5; report this to the "
-                                          "plugin's author");
+  EXPECT_EQ(fault("throws_creating"),
+            library("throws_creating") +
+                ": threw at stage 'create': table of 4 entries, asked for entry 5; report this to the "
+                "plugin's author");
 }
 
 TEST_F(PluginFaults, CreatesNothing) {
-  EXPECT_EQ(fault("creates_nothing"), library("creates_nothing") +
-                                          ": the factory of method 'creates_nothing' returned nothing; report this to the "
-                                          "plugin's author");
+  EXPECT_EQ(fault("creates_nothing"),
+            library("creates_nothing") +
+                ": the factory of method 'creates_nothing' returned nothing; report this to the "
+                "plugin's author");
 }
 
 TEST_F(PluginFaults, RefusedParametersAreTheUsersMistake) {
   const Catalogue catalogue({kFixtures});
   const PluginHost plugins(catalogue);
   EXPECT_EQ(fault("refuses_parameters", ExitStatus::usage), "amount 3 needs what: int; set both");
-  EXPECT_EQ(text_of_error([&] { plugins.make_method({"refuses_parameters", {}, {"experiment.yaml", 4, 7}}); }),
+  EXPECT_EQ(text_of_error([&] {
+              plugins.make_method({"refuses_parameters", {}, {"experiment.yaml", 4, 7}});
+            }),
             "experiment.yaml:4:7: amount 3 needs what: int; set both");
 }
 
 TEST_F(PluginFaults, UndeclaredParameter) {
-  EXPECT_EQ(fault("undeclared_parameter"), library("undeclared_parameter") +
-                                               ": threw at stage 'create': parameter 'temperature' is not declared in "
-                                               "plugin.yaml; add it under parameters; report this to the plugin's author");
+  EXPECT_EQ(fault("undeclared_parameter"),
+            library("undeclared_parameter") +
+                ": threw at stage 'create': parameter 'temperature' is not declared in "
+                "plugin.yaml; add it under parameters; report this to the plugin's author");
 }
 
 TEST_F(PluginFaults, WrongParameterType) {
-  EXPECT_EQ(fault("wrong_parameter_type"), library("wrong_parameter_type") +
-                                               ": threw at stage 'create': parameter 'amount' is read as another type than "
-                                               "plugin.yaml declares: " +
-                                               (kFixtures / "method.wrong_parameter_type.manifest.yaml").string() +
-                                               ":15:16: expected true or false, found integer; report this to the "
-                                               "plugin's author");
+  EXPECT_EQ(fault("wrong_parameter_type"),
+            library("wrong_parameter_type") +
+                ": threw at stage 'create': parameter 'amount' is read as another type than "
+                "plugin.yaml declares: " +
+                (kFixtures / "method.wrong_parameter_type.manifest.yaml").string() +
+                ":15:16: expected true or false, found integer; report this to the "
+                "plugin's author");
 }
 
 TEST_F(PluginFaults, UserGivesUndeclaredParameter) {
@@ -324,8 +344,10 @@ TEST_F(PluginFaults, UserGivesWrongType) {
 TEST_F(PluginFaults, ThrowsAttributing) {
   const std::string prefix = library("throws_attributing") + ": threw at stage 'attribute': ";
   const std::string suffix = "; report this to the plugin's author";
-  EXPECT_EQ(fault("throws_attributing", ExitStatus::plugin, what("exception")), prefix + "ran out of patience" + suffix);
-  EXPECT_EQ(fault("throws_attributing", ExitStatus::plugin, what("int")), prefix + "something that is no std::exception" + suffix);
+  EXPECT_EQ(fault("throws_attributing", ExitStatus::plugin, what("exception")),
+            prefix + "ran out of patience" + suffix);
+  EXPECT_EQ(fault("throws_attributing", ExitStatus::plugin, what("int")),
+            prefix + "something that is no std::exception" + suffix);
   EXPECT_EQ(fault("throws_attributing", ExitStatus::plugin, what("libtorch")),
             prefix + "tensors of 3 and 4 entries do not fit" + suffix);
 }

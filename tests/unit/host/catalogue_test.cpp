@@ -49,7 +49,8 @@ TEST_F(CatalogueTest, DoesNotLookIntoFoldersWithinFolders) {
 }
 
 TEST_F(CatalogueTest, FindsPresets) {
-  add_plugin(folder, "a", kPreset + "twice: {summary: x, params: {n: 2}}\n    b: {summary: x, params: {n: 3}}\n", "one");
+  add_plugin(folder, "a", kPreset + "twice: {summary: x, params: {n: 2}}\n    b: {summary: x, params: {n: 3}}\n",
+             "one");
   const auto plugin = add_plugin(folder, "b", kPreset + "twice: {summary: x, params: {n: 5}}\n", "one");
   const Catalogue found = catalogue({"one"});
   EXPECT_EQ(found.names(PluginKind::method), (std::vector<std::string>{"a", "b", "twice"}));
@@ -61,9 +62,12 @@ TEST_F(CatalogueTest, NamesWhatItKnows) {
   add_plugin(folder, "saliency", "", "one");
   add_plugin(folder, "broken", "  colour: red\n", "one");
   const Catalogue found = catalogue({"one"});
-  EXPECT_EQ(text_of_error([&] { found.find(PluginKind::method, "salience", {"e.yaml", 3, 11}); }),
+  EXPECT_EQ(text_of_error([&] {
+              found.find(PluginKind::method, "salience", {"e.yaml", 3, 11});
+            }),
             "e.yaml:3:11: unknown method 'salience'; did you mean 'saliency'?; known: saliency");
-  EXPECT_EQ(text_of_error([&] { found.find(PluginKind::renderer, "html"); }), "unknown renderer 'html'; none is known here");
+  EXPECT_EQ(text_of_error([&] { found.find(PluginKind::renderer, "html"); }),
+            "unknown renderer 'html'; none is known here");
 }
 
 TEST_F(CatalogueTest, ListsLibrariesWithoutManifest) {

@@ -33,10 +33,11 @@ class Manifest : public ::testing::Test {
 };
 
 TEST_F(Manifest, IsReadWhole) {
-  const auto path = add_plugin(folder, "m",
-                               "  paper: By somebody\n  cost: much\n  needs: [gradients]\n  uses_attributed_function: true\n"
-                               "  parameters:\n    n: {type: int, default: 2, min: 0, max: 9, help: a number}\n"
-                               "  presets:\n    other: {summary: Another, params: {n: 3}}\n");
+  const auto path =
+      add_plugin(folder, "m",
+                 "  paper: By somebody\n  cost: much\n  needs: [gradients]\n  uses_attributed_function: true\n"
+                 "  parameters:\n    n: {type: int, default: 2, min: 0, max: 9, help: a number}\n"
+                 "  presets:\n    other: {summary: Another, params: {n: 3}}\n");
   const PluginInfo plugin = read_manifest(path);
   EXPECT_EQ(plugin.problem, "");
   EXPECT_EQ(plugin.kind, PluginKind::method);
@@ -59,9 +60,10 @@ TEST_F(Manifest, MustBeWhole) {
   EXPECT_EQ(problem("size: 4\n", ""), ":1:1: 'size' is missing");
   EXPECT_EQ(problem("size: 4\n", "size: -4\n"), ":6:7: negative size; build the plugin again");
   EXPECT_EQ(problem("manifest: 1", "manifest: 2"), ":1:11: manifest format 2, this host reads 1; rebuild the plugin");
-  EXPECT_EQ(problem("sha256: ", "sha265: "),
-            ":7:1: unknown key 'sha265'; did you mean 'sha256'?; known: abi, build_id, library, manifest, plugin, sha256, "
-            "size, version");
+  EXPECT_EQ(
+      problem("sha256: ", "sha265: "),
+      ":7:1: unknown key 'sha265'; did you mean 'sha256'?; known: abi, build_id, library, manifest, plugin, sha256, "
+      "size, version");
   EXPECT_EQ(problem("kind: method", "kind: methode"),
             ":9:9: unknown plugin kind 'methode'; did you mean 'method'?; known: aggregator, method, model, renderer, "
             "step_function");
@@ -71,9 +73,11 @@ TEST_F(Manifest, MustBeWhole) {
 }
 
 TEST_F(Manifest, NamesALibraryBesideItOnly) {
-  for (const std::string library : {"../method.m.wplugin", "/tmp/method.m.wplugin", "method.m.so", ".wplugin", "x/y.wplugin"})
+  for (const std::string library :
+       {"../method.m.wplugin", "/tmp/method.m.wplugin", "method.m.so", ".wplugin", "x/y.wplugin"})
     EXPECT_EQ(problem("library: method.m.wplugin", "library: " + library),
-              ":5:10: library '" + library + "' is no name of a .wplugin file in the folder of the manifest; build the plugin again");
+              ":5:10: library '" + library +
+                  "' is no name of a .wplugin file in the folder of the manifest; build the plugin again");
 }
 
 TEST_F(Manifest, KeepsKindAndNameOfWhatItRefuses) {
@@ -90,13 +94,15 @@ TEST_F(Manifest, ChecksTheDeclaration) {
   EXPECT_EQ(declared("  colour: red\n"),
             ":12:3: unknown key 'colour'; known: cost, kind, name, needs, paper, parameters, presets, summary, "
             "uses_attributed_function");
-  EXPECT_EQ(declared("  needs: [gradient]\n"),
-            ":12:11: unknown need of a method 'gradient'; did you mean 'gradients'?; known: attentions, gradients, scores");
+  EXPECT_EQ(
+      declared("  needs: [gradient]\n"),
+      ":12:11: unknown need of a method 'gradient'; did you mean 'gradients'?; known: attentions, gradients, scores");
   EXPECT_EQ(declared("  uses_attributed_function: 1\n"), ":12:29: expected true or false, found integer");
   EXPECT_EQ(declared("  parameters: [a]\n"), ":12:15: expected a mapping, found list");
-  EXPECT_EQ(declared("  parameters:\n    n: {type: number, default: 1, help: x}\n"),
-            ":13:15: parameter 'n' of method 'm': unknown type 'number'; use bool, int, float, string, span or list[int], "
-            "list[float], list[string], list[span]");
+  EXPECT_EQ(
+      declared("  parameters:\n    n: {type: number, default: 1, help: x}\n"),
+      ":13:15: parameter 'n' of method 'm': unknown type 'number'; use bool, int, float, string, span or list[int], "
+      "list[float], list[string], list[span]");
   EXPECT_EQ(declared("  parameters:\n    n: {type: int, help: x}\n"),
             ":13:5: parameter 'n' of method 'm' has no default; give one (null: none), or write required: true");
   EXPECT_EQ(declared("  parameters:\n    n: {type: int, default: 1, required: true, help: x}\n"),
@@ -113,9 +119,10 @@ TEST_F(Manifest, OtherAbisMayHaveOtherKeys) {
   std::string text = manifest_text("m", "  colour: red\n");
   text.replace(text.find("abi: 1"), 6, "abi: 2");
   folder.write("method.m.manifest.yaml", text);
-  EXPECT_EQ(read_manifest(path).problem, (folder.path() / "method.m.wplugin").string() +
-                                             ": built for plugin ABI 2, this host has 1; update whence, or rebuild the plugin "
-                                             "for it");
+  EXPECT_EQ(read_manifest(path).problem,
+            (folder.path() / "method.m.wplugin").string() +
+                ": built for plugin ABI 2, this host has 1; update whence, or rebuild the plugin "
+                "for it");
 }
 
 }  // namespace

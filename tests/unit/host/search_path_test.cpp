@@ -45,7 +45,8 @@ TEST_F(SearchPath, FoldersGivenByNameMustExist) {
 
 TEST_F(SearchPath, ArchitecturesHaveTheirOwn) {
   ::setenv("WHENCE_ARCHITECTURE_PATH", a.c_str(), 1);
-  EXPECT_EQ(architecture_search_path(), (std::vector<fs::path>{a, installation_prefix() / "share/whence/architectures"}));
+  EXPECT_EQ(architecture_search_path(),
+            (std::vector<fs::path>{a, installation_prefix() / "share/whence/architectures"}));
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ std::string error(const std::string& text) {
 
 TEST(Yaml, ReadsTheCoreSchema) {
   const Value value = parse(
-      "a: yes\nb: 12\nc: 1.50\nd: '1'\ne: ~\nf: 0x1F\ng: .5\nh: -.inf\ni: 1e3\nj: True\nk: 0o17\nl: |\n  two\n  lines\nm:\n"
+      "a: yes\nb: 12\nc: 1.50\nd: '1'\ne: ~\nf: 0x1F\ng: .5\nh: -.inf\ni: 1e3\nj: True\nk: 0o17\nl: |\n  two\n  "
+      "lines\nm:\n"
       "n: +7\no: 1.2.3\np: 12e\nq: .\nr: -x\n");
   EXPECT_EQ(value.at("a").as_string(), "yes");
   EXPECT_EQ(value.at("b").as_int(), 12);
@@ -51,7 +52,9 @@ TEST(Yaml, RemembersPlaces) {
   EXPECT_EQ(value.at("body").key_mark().text(), "f.yaml:2:1");
   EXPECT_EQ(value.at("body").as_list()[1].at("c").mark().text(), "f.yaml:4:9");
   EXPECT_EQ(text_of_error([&] { value.at("a").as_string(); }), "f.yaml:1:4: expected text, found integer");
-  EXPECT_EQ(text_of_error([&] { value.require_known_keys({"a", "boxy"}); }),
+  EXPECT_EQ(text_of_error([&] {
+              value.require_known_keys({"a", "boxy"});
+            }),
             "f.yaml:2:1: unknown key 'body'; did you mean 'boxy'?; known: a, boxy");
 }
 
@@ -63,7 +66,8 @@ TEST(Yaml, ExpandsAliases) {
 
 TEST(Yaml, NamesThePlaceOfErrors) {
   EXPECT_EQ(error("a: 1\nb: 2\na: 3\n"), "f.yaml:3:1: key 'a' is given twice, first on line 1; keep one");
-  EXPECT_EQ(error("a: [1\n"), "f.yaml:2:1: not valid YAML: end of sequence flow not found; check indentation and quotes");
+  EXPECT_EQ(error("a: [1\n"),
+            "f.yaml:2:1: not valid YAML: end of sequence flow not found; check indentation and quotes");
   EXPECT_EQ(error("a: 99999999999999999999\n"),
             "f.yaml:1:4: number 99999999999999999999 is out of range; quote it if it is meant as text");
   EXPECT_EQ(error("a: 1e999\n"), "f.yaml:1:4: number 1e999 is out of range; quote it if it is meant as text");
@@ -136,10 +140,12 @@ TEST(Yaml, WritesWhatItReadsBack) {
 
 TEST(Yaml, LoadsFiles) {
   const whence::testing::TemporaryFolder folder;
-  EXPECT_EQ(load_yaml(folder.write("a.yaml", "x: 1\n")).at("x").mark().text(), (folder.path() / "a.yaml").string() + ":1:4");
+  EXPECT_EQ(load_yaml(folder.write("a.yaml", "x: 1\n")).at("x").mark().text(),
+            (folder.path() / "a.yaml").string() + ":1:4");
   EXPECT_EQ(text_of_error([&] { load_yaml(folder.path() / "b.yaml"); }),
             (folder.path() / "b.yaml").string() + ": no such file; correct the path");
-  EXPECT_EQ(text_of_error([&] { load_yaml(folder.path()); }), folder.path().string() + ": not a regular file; name a YAML file");
+  EXPECT_EQ(text_of_error([&] { load_yaml(folder.path()); }),
+            folder.path().string() + ": not a regular file; name a YAML file");
 }
 
 }  // namespace
