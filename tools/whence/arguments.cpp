@@ -34,7 +34,8 @@ ConfigError unknown_option(const std::string& word, const std::vector<Option>& o
   std::vector<std::string> names;
   for (const Option& option : options) names.push_back(option.name);
   const std::string nearest = word.starts_with("--") ? nearest_name(word.substr(2), names) : "";
-  return ConfigError("unknown option '" + word + "'" + (nearest.empty() ? "" : "; did you mean '--" + nearest + "'?") + "; see " + help);
+  return ConfigError("unknown option '" + word + "'" + (nearest.empty() ? "" : "; did you mean '--" + nearest + "'?") +
+                     "; see " + help);
 }
 
 using OptionsByWord = std::map<std::string, const Option*>;
@@ -49,9 +50,10 @@ const Option* option_of(const std::string& word, const OptionsByWord& by_word) {
   return prefix && (next == by_word.end() || !next->first.starts_with(word)) ? found->second : nullptr;
 }
 
-/// Words in the form the parser knows: long names with dashes, aliases written out, values joined to boolean options. After
-/// this a word with one dash is a value, so negative positions need no special care.
-std::vector<std::string> normalized(const std::vector<std::string>& words, const std::vector<Option>& options, const std::string& help) {
+/// Words in the form the parser knows: long names with dashes, aliases written out, values joined to boolean options.
+/// After this a word with one dash is a value, so negative positions need no special care.
+std::vector<std::string> normalized(const std::vector<std::string>& words, const std::vector<Option>& options,
+                                    const std::string& help) {
   OptionsByWord by_word;
   for (const Option& option : options) {
     by_word["--" + option.name] = &option;
@@ -68,11 +70,13 @@ std::vector<std::string> normalized(const std::vector<std::string>& words, const
     std::replace(name.begin(), name.end(), '_', '-');
     const Option* option = option_of(name, by_word);
     if (!option) {
-      if (name[1] != '-' && std::isalpha(static_cast<unsigned char>(name[1]))) throw unknown_option(name, options, help);
+      if (name[1] != '-' && std::isalpha(static_cast<unsigned char>(name[1])))
+        throw unknown_option(name, options, help);
       result.push_back(name[1] == '-' ? name + rest : words[i]);
       continue;
     }
-    if (option->kind == OptionKind::boolean && rest.empty()) rest = i + 1 < words.size() && truth(words[i + 1]) ? "=" + words[++i] : "=true";
+    if (option->kind == OptionKind::boolean && rest.empty())
+      rest = i + 1 < words.size() && truth(words[i + 1]) ? "=" + words[++i] : "=true";
     result.push_back("--" + option->name + rest);
   }
   return result;
@@ -82,9 +86,14 @@ po::options_description description_of(const std::vector<Option>& options) {
   po::options_description description;
   for (const Option& option : options) {
     switch (option.kind) {
-      case OptionKind::flag: description.add_options()(option.name.c_str(), ""); break;
-      case OptionKind::list: description.add_options()(option.name.c_str(), po::value<std::vector<std::string>>()->multitoken(), ""); break;
-      default: description.add_options()(option.name.c_str(), po::value<std::string>(), "");
+      case OptionKind::flag:
+        description.add_options()(option.name.c_str(), "");
+        break;
+      case OptionKind::list:
+        description.add_options()(option.name.c_str(), po::value<std::vector<std::string>>()->multitoken(), "");
+        break;
+      default:
+        description.add_options()(option.name.c_str(), po::value<std::string>(), "");
     }
   }
   return description;
@@ -98,7 +107,11 @@ const Option& named(const std::vector<Option>& options, const std::string& name)
 
 const std::vector<Option>& global_options() {
   static const std::vector<Option> kOptions{
-      {"plugin-path", OptionKind::repeated, {}, "DIR", "folder to search for plugins, before WHENCE_PLUGIN_PATH and the installed ones; may be given more than once"},
+      {"plugin-path",
+       OptionKind::repeated,
+       {},
+       "DIR",
+       "folder to search for plugins, before WHENCE_PLUGIN_PATH and the installed ones; may be given more than once"},
       {"threads", OptionKind::value, {}, "N", "threads to compute with; default: those of the machine"},
       {"color", OptionKind::value, {}, "WHEN", "auto, always or never; auto colours terminals unless NO_COLOR is set"},
       {"json", OptionKind::flag, {}, "", "print the result as JSON"},
@@ -108,7 +121,8 @@ const std::vector<Option>& global_options() {
   return kOptions;
 }
 
-Arguments::Arguments(const std::vector<std::string>& words, const std::vector<Option>& options, const std::string& help) {
+Arguments::Arguments(const std::vector<std::string>& words, const std::vector<Option>& options,
+                     const std::string& help) {
   po::options_description description = description_of(options);
   std::vector<po::option> parsed;
   try {
@@ -121,7 +135,8 @@ Arguments::Arguments(const std::vector<std::string>& words, const std::vector<Op
   } catch (const po::ambiguous_option& error) {
     std::string alternatives;
     for (const std::string& name : error.alternatives()) alternatives += (alternatives.empty() ? "--" : ", --") + name;
-    throw ConfigError("option '" + error.get_option_name() + "' is ambiguous between " + alternatives + "; write more of its name");
+    throw ConfigError("option '" + error.get_option_name() + "' is ambiguous between " + alternatives +
+                      "; write more of its name");
   } catch (const po::unknown_option& error) {
     throw unknown_option(error.get_option_name(), options, help);
   } catch (const po::error_with_option_name& error) {
@@ -191,7 +206,9 @@ std::string describe_options(const std::vector<Option>& options, int width) {
     text += "  --" + option.name;
     for (const std::string& alias : option.aliases) text += ", " + alias;
     if (!option.value_name.empty())
-      text += option.kind == OptionKind::boolean ? " [" + option.value_name + "]" : " " + option.value_name + (option.kind == OptionKind::list ? "..." : "");
+      text += option.kind == OptionKind::boolean
+                  ? " [" + option.value_name + "]"
+                  : " " + option.value_name + (option.kind == OptionKind::list ? "..." : "");
     text += '\n' + wrapped(option.help, kIndent, width);
   }
   return text;

@@ -30,8 +30,8 @@ const std::vector<Option>& global_options();
 /// What was given on the command line.
 class Arguments {
  public:
-  /// Parses the words after the command's name. Throws ConfigError that names the nearest option and `help`, the command that
-  /// prints help.
+  /// Parses the words after the command's name. Throws ConfigError that names the nearest option and `help`, the
+  /// command that prints help.
   Arguments(const std::vector<std::string>& words, const std::vector<Option>& options, const std::string& help);
 
   bool has(const std::string& name) const { return values_.contains(name); }

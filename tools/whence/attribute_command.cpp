@@ -13,8 +13,8 @@ namespace {
 void say_cost(const Arguments& arguments, const Session& session, const host::ComputedRun& run) {
   const host::Notice notice = notices(arguments);
   const ModelInfo& info = run.loaded.model->info();
-  notice("model " + info.name + ": " + info.class_name + ", " + std::to_string(info.parameters) + " parameters, " + info.weights_format +
-         ", loaded in " + std::to_string(run.load_seconds) + " s by plugin " + run.loaded.plugin);
+  notice("model " + info.name + ": " + info.class_name + ", " + std::to_string(info.parameters) + " parameters, " +
+         info.weights_format + ", loaded in " + std::to_string(run.load_seconds) + " s by plugin " + run.loaded.plugin);
   notice("attributed in " + std::to_string(run.attribution_seconds) + " s");
   if (!arguments.on("very-verbose")) return;
   for (const auto& folder : session.catalogue.search_path()) notice("plugins searched in " + folder.string());
@@ -43,14 +43,16 @@ int run(const Arguments& arguments) {
   if (result.spec.aggregation)
     for (const SequenceAttribution& sequence : shown.sequences)
       if (!sequence.granularity.empty())
-        throw ConfigError("--attribution-aggregators: the result still has the dimension '" + sequence.granularity.back() +
-                          "'; name one more aggregator for each dimension that is left");
+        throw ConfigError("--attribution-aggregators: the result still has the dimension '" +
+                          sequence.granularity.back() + "'; name one more aggregator for each dimension that is left");
   if (save_path) {
     host::write_file(*save_path, to_result_json(saved));
     notices(arguments)("saved attributions to " + *save_path);
   }
-  if (arguments.on("json")) print(to_result_json(saved) + "\n");
-  else if (!arguments.on("hide-attributions")) print(session.host.make_renderer({"terminal", {}, {}})->render(shown, canvas));
+  if (arguments.on("json"))
+    print(to_result_json(saved) + "\n");
+  else if (!arguments.on("hide-attributions"))
+    print(session.host.make_renderer({"terminal", {}, {}})->render(shown, canvas));
   return 0;
 }
 
@@ -60,7 +62,8 @@ Command attribute_command() {
   return {"attribute",
           "-m MODEL -i TEXT... [options]",
           "Explain texts given on the command line",
-          "Loads a model, continues the prompts unless --generated-texts says how they go on, explains every generated token and shows a "
+          "Loads a model, continues the prompts unless --generated-texts says how they go on, explains every generated "
+          "token and shows a "
           "heatmap. Options may be written with dashes or underscores and shortened to any unambiguous beginning.",
           attribute_options(),
           run};

@@ -19,12 +19,14 @@ Value json_option(const Arguments& arguments, const std::string& name) {
   const auto text = arguments.text(name);
   if (!text) return Value(Value::Map{});
   Value value = parse_json(*text, "--" + name);
-  if (!value.is_map()) throw ConfigError(value.mark(), "expected a JSON object, found " + std::string(value.type_name()));
+  if (!value.is_map())
+    throw ConfigError(value.mark(), "expected a JSON object, found " + std::string(value.type_name()));
   return value;
 }
 
 bool declares(const PluginInfo& plugin, const std::string& parameter) {
-  return std::any_of(plugin.parameters.begin(), plugin.parameters.end(), [&](const auto& spec) { return spec.name == parameter; });
+  return std::any_of(plugin.parameters.begin(), plugin.parameters.end(),
+                     [&](const auto& spec) { return spec.name == parameter; });
 }
 
 void add_param(Choice& choice, const std::string& key, const Value& value) {
@@ -53,11 +55,14 @@ void give(const std::vector<Consumer>& consumers, const std::string& key, const 
 }
 
 void give_attribution_kwargs(const Value& kwargs, host::AttributionSpec& spec, const Catalogue& catalogue) {
-  const auto consumer = [&](PluginKind kind, Choice& choice) { return Consumer{&choice, &catalogue.find(kind, choice.name, choice.where)}; };
+  const auto consumer = [&](PluginKind kind, Choice& choice) {
+    return Consumer{&choice, &catalogue.find(kind, choice.name, choice.where)};
+  };
   std::map<std::string, std::vector<Consumer>> groups;
   groups["attribution_args"] = {consumer(PluginKind::method, spec.method)};
   groups["attributed_fn_args"] = {consumer(PluginKind::step_function, spec.attributed_function)};
-  for (Choice& score : spec.step_scores) groups["step_scores_args"].push_back(consumer(PluginKind::step_function, score));
+  for (Choice& score : spec.step_scores)
+    groups["step_scores_args"].push_back(consumer(PluginKind::step_function, score));
   std::vector<Consumer> all;
   for (const auto& [_, consumers] : groups) all.insert(all.end(), consumers.begin(), consumers.end());
   for (const auto& [key, value] : kwargs.as_map()) {
@@ -72,12 +77,14 @@ void give_attribution_kwargs(const Value& kwargs, host::AttributionSpec& spec, c
 
 /// The reference's generation options under the names of an experiment.
 GenerationConfig generation_from(const Value& kwargs) {
-  kwargs.require_known_keys({"max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "eos_token_id", "stop_strings", "seed", "num_beams",
-                             "skip_special_tokens"});
+  kwargs.require_known_keys({"max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "eos_token_id",
+                             "stop_strings", "seed", "num_beams", "skip_special_tokens"});
   Value::Map map;
   for (const auto& [key, value] : kwargs.as_map()) {
     if (key == "num_beams") {
-      if (value.as_int() != 1) throw ConfigError(value.mark(), "'num_beams' is " + std::to_string(value.as_int()) + "; beam search is not available, expected 1");
+      if (value.as_int() != 1)
+        throw ConfigError(value.mark(), "'num_beams' is " + std::to_string(value.as_int()) +
+                                            "; beam search is not available, expected 1");
     } else if (key == "skip_special_tokens") {
       value.as_bool();  // generated ids are used as they are, so there is nothing to skip
     } else {
@@ -91,7 +98,8 @@ void read_model_kwargs(const Value& kwargs, Experiment& experiment) {
   kwargs.require_known_keys({"dtype", "torch_dtype", "attn_implementation"});
   for (const auto& [key, value] : kwargs.as_map()) {
     if (key == "attn_implementation") {
-      if (value.as_string() != "eager") throw UnknownName(value.mark(), "attention implementation", value.as_string(), {"eager"});
+      if (value.as_string() != "eager")
+        throw UnknownName(value.mark(), "attention implementation", value.as_string(), {"eager"});
     } else {
       experiment.dtype = value.as_string();
     }
@@ -113,12 +121,13 @@ std::vector<std::string> texts_of(const Arguments& arguments, const std::string&
 
 void read_inputs(const Arguments& arguments, Experiment& experiment) {
   const std::vector<std::string> inputs = texts_of(arguments, "input-texts");
-  if (inputs.empty()) throw ConfigError("--input-texts: no text to attribute; give at least one, or - to read lines from standard input");
+  if (inputs.empty())
+    throw ConfigError("--input-texts: no text to attribute; give at least one, or - to read lines from standard input");
   const bool forced = arguments.has("generated-texts");
   const std::vector<std::string> generated = texts_of(arguments, "generated-texts");
   if (forced && generated.size() != inputs.size())
-    throw ConfigError("--generated-texts: " + std::to_string(generated.size()) + " text(s) for " + std::to_string(inputs.size()) +
-                      " of --input-texts; give one for each");
+    throw ConfigError("--generated-texts: " + std::to_string(generated.size()) + " text(s) for " +
+                      std::to_string(inputs.size()) + " of --input-texts; give one for each");
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     host::InputText input;
     input.text = inputs[i];
@@ -135,22 +144,63 @@ void read_inputs(const Arguments& arguments, Experiment& experiment) {
 std::vector<Option> attribute_options() {
   using enum OptionKind;
   return {
-      {"model-name-or-path", value, {"-m"}, "PATH", "checkpoint: a GGUF file, or a folder with config.json, weights and tokenizer; a bare name is looked for in WHENCE_MODELS, too"},
+      {"model-name-or-path",
+       value,
+       {"-m"},
+       "PATH",
+       "checkpoint: a GGUF file, or a folder with config.json, weights and tokenizer; a bare name is looked for in "
+       "WHENCE_MODELS, too"},
       {"input-texts", list, {"-i"}, "TEXT", "prompts; - reads them from standard input, one per line"},
-      {"generated-texts", list, {"-g"}, "TEXT", "texts to explain, one per prompt, which each begins with; generated when not given"},
+      {"generated-texts",
+       list,
+       {"-g"},
+       "TEXT",
+       "texts to explain, one per prompt, which each begins with; generated when not given"},
       {"attribution-method", value, {"-a"}, "NAME", "method; default: saliency"},
       {"attributed-fn", value, {"-fn"}, "NAME", "step function that is explained; default: probability"},
       {"step-scores", list, {}, "NAME", "step functions recorded for every step"},
-      {"attribution-kwargs", value, {}, "JSON", "parameters of the method, the attributed function and the step scores, e.g. '{\"n_steps\": 20}'"},
-      {"generation-kwargs", value, {}, "JSON", "max_new_tokens, do_sample, temperature, top_k, top_p, eos_token_id, stop_strings, seed"},
+      {"attribution-kwargs",
+       value,
+       {},
+       "JSON",
+       "parameters of the method, the attributed function and the step scores, e.g. '{\"n_steps\": 20}'"},
+      {"generation-kwargs",
+       value,
+       {},
+       "JSON",
+       "max_new_tokens, do_sample, temperature, top_k, top_p, eos_token_id, stop_strings, seed"},
       {"model-kwargs", value, {}, "JSON", "dtype"},
       {"tokenizer-kwargs", value, {}, "JSON", "no key is known yet"},
-      {"start-pos", value, {"-s"}, "N", "first explained position of the text; negative counts from the end; default: the end of the prompt"},
-      {"end-pos", value, {"-e"}, "N", "position after the last explained one; negative counts from the end; default: the end of the text"},
-      {"attribution-aggregators", list, {}, "NAME", "aggregators applied before showing and saving; default: shown with the default of the method, saved whole"},
-      {"attribution-selectors", list, {}, "N", "with aggregators: keep entry N of the last dimension instead of reducing it, one number for each aggregator"},
-      {"normalize-attributions", boolean, {}, "yes|no", "with aggregators: divide each step by the sum of its absolute scores"},
-      {"rescale-attributions", boolean, {}, "yes|no", "with aggregators: divide all scores by the largest absolute one"},
+      {"start-pos",
+       value,
+       {"-s"},
+       "N",
+       "first explained position of the text; negative counts from the end; default: the end of the prompt"},
+      {"end-pos",
+       value,
+       {"-e"},
+       "N",
+       "position after the last explained one; negative counts from the end; default: the end of the text"},
+      {"attribution-aggregators",
+       list,
+       {},
+       "NAME",
+       "aggregators applied before showing and saving; default: shown with the default of the method, saved whole"},
+      {"attribution-selectors",
+       list,
+       {},
+       "N",
+       "with aggregators: keep entry N of the last dimension instead of reducing it, one number for each aggregator"},
+      {"normalize-attributions",
+       boolean,
+       {},
+       "yes|no",
+       "with aggregators: divide each step by the sum of its absolute scores"},
+      {"rescale-attributions",
+       boolean,
+       {},
+       "yes|no",
+       "with aggregators: divide all scores by the largest absolute one"},
       {"attribute-target", boolean, {}, "yes|no", "encoder-decoder models: explain by the generated prefix, too"},
       {"include-eos-baseline", boolean, {"--eos"}, "yes|no", "replace end-of-text tokens in baselines, too"},
       {"batch-size", value, {"-bs"}, "N", "texts per batch; default: 8"},
@@ -168,13 +218,15 @@ std::optional<std::vector<Choice>> aggregation_from_options(const Arguments& arg
   const bool normalize = arguments.on("normalize-attributions"), rescale = arguments.on("rescale-attributions");
   if (names.empty()) {
     for (const char* option : {"attribution-selectors", "normalize-attributions", "rescale-attributions"})
-      if (arguments.has(option)) throw ConfigError("--" + std::string(option) + ": has no effect without --attribution-aggregators; name one");
+      if (arguments.has(option))
+        throw ConfigError("--" + std::string(option) + ": has no effect without --attribution-aggregators; name one");
     return {};
   }
-  if (normalize && rescale) throw ConfigError("--rescale-attributions: cannot be joined with --normalize-attributions; choose one");
+  if (normalize && rescale)
+    throw ConfigError("--rescale-attributions: cannot be joined with --normalize-attributions; choose one");
   if (!selectors.empty() && selectors.size() != names.size())
-    throw ConfigError("--attribution-selectors: " + std::to_string(selectors.size()) + " number(s) for " + std::to_string(names.size()) +
-                      " of --attribution-aggregators; give one for each");
+    throw ConfigError("--attribution-selectors: " + std::to_string(selectors.size()) + " number(s) for " +
+                      std::to_string(names.size()) + " of --attribution-aggregators; give one for each");
   std::vector<Choice> chain;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const Mark where{"--attribution-aggregators", 0, 0};
@@ -190,8 +242,10 @@ std::optional<std::vector<Choice>> aggregation_from_options(const Arguments& arg
 
 Experiment experiment_from_options(const Arguments& arguments, const Catalogue& catalogue) {
   const auto path = arguments.text("model-name-or-path");
-  if (!path) throw ConfigError("--model-name-or-path: no model is given; name a GGUF file or the folder of a checkpoint");
-  if (const std::string device = arguments.text("device").value_or("cpu"); device != "cpu") throw UnknownName({"--device", 0, 0}, "device", device, {"cpu"});
+  if (!path)
+    throw ConfigError("--model-name-or-path: no model is given; name a GGUF file or the folder of a checkpoint");
+  if (const std::string device = arguments.text("device").value_or("cpu"); device != "cpu")
+    throw UnknownName({"--device", 0, 0}, "device", device, {"cpu"});
 
   Experiment experiment;
   experiment.model_path = host::find_model(*path, std::filesystem::current_path());
@@ -203,13 +257,16 @@ Experiment experiment_from_options(const Arguments& arguments, const Catalogue& 
   experiment.attribute_target = arguments.on("attribute-target");
   experiment.eos_baseline = arguments.on("include-eos-baseline");
   experiment.batch_size = arguments.integer("batch-size").value_or(experiment.batch_size);
-  if (experiment.batch_size < 1) throw ConfigError("--batch-size: " + std::to_string(experiment.batch_size) + " texts make no batch; expected at least 1");
+  if (experiment.batch_size < 1)
+    throw ConfigError("--batch-size: " + std::to_string(experiment.batch_size) +
+                      " texts make no batch; expected at least 1");
 
   host::AttributionSpec spec;
   spec.method = {arguments.text("attribution-method").value_or("saliency"), {}, {"--attribution-method", 0, 0}};
   spec.name = spec.method.name;
   spec.attributed_function = {arguments.text("attributed-fn").value_or("probability"), {}, {"--attributed-fn", 0, 0}};
-  for (const std::string& name : arguments.list("step-scores")) spec.step_scores.push_back({name, {}, {"--step-scores", 0, 0}});
+  for (const std::string& name : arguments.list("step-scores"))
+    spec.step_scores.push_back({name, {}, {"--step-scores", 0, 0}});
   give_attribution_kwargs(json_option(arguments, "attribution-kwargs"), spec, catalogue);
   spec.aggregation = aggregation_from_options(arguments, catalogue);
   host::check_attribution(catalogue, spec);

@@ -13,6 +13,7 @@ std::vector<Option> attribute_options();
 host::Experiment experiment_from_options(const Arguments& arguments, const host::Catalogue& catalogue);
 
 /// The chain given by --attribution-aggregators with selectors, normalisation and rescaling; empty when none is given.
-std::optional<std::vector<host::Choice>> aggregation_from_options(const Arguments& arguments, const host::Catalogue& catalogue);
+std::optional<std::vector<host::Choice>> aggregation_from_options(const Arguments& arguments,
+                                                                  const host::Catalogue& catalogue);
 
 }  // namespace whence::cli

@@ -31,7 +31,8 @@ int terminal_width(int descriptor) {
 
 Canvas output_canvas(const Arguments& arguments) {
   const std::string when = arguments.text("color").value_or("auto");
-  if (when != "auto" && when != "always" && when != "never") throw UnknownName({}, "value of --color", when, {"auto", "always", "never"});
+  if (when != "auto" && when != "always" && when != "never")
+    throw UnknownName({}, "value of --color", when, {"auto", "always", "never"});
   const std::string terminal = variable("TERM");
   const bool capable = isatty(STDOUT_FILENO) && variable("NO_COLOR").empty() && !terminal.empty() && terminal != "dumb";
   const bool colored = when == "always" || (when == "auto" && capable);

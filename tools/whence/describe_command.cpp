@@ -24,20 +24,28 @@ std::string limits_of(const ParamSpec& spec) {
     for (const Value& choice : spec.choices) text += (text.empty() ? "one of " : ", ") + scalar_text(choice);
     return text;
   }
-  const auto number = [](double value) { return nlohmann::ordered_json(value == std::int64_t(value) ? nlohmann::ordered_json(std::int64_t(value)) : nlohmann::ordered_json(value)).dump(); };
+  const auto number = [](double value) {
+    return nlohmann::ordered_json(value == std::int64_t(value) ? nlohmann::ordered_json(std::int64_t(value))
+                                                               : nlohmann::ordered_json(value))
+        .dump();
+  };
   if (spec.minimum) text += "at least " + number(*spec.minimum);
   if (spec.maximum) text += (text.empty() ? "at most " : ", at most ") + number(*spec.maximum);
   return text;
 }
 
 std::string as_text(const PluginInfo& plugin, int width) {
-  std::string text = std::string(host::kind_name(plugin.kind)) + " " + plugin.name + "\n" + wrapped(plugin.summary, 2, width);
+  std::string text =
+      std::string(host::kind_name(plugin.kind)) + " " + plugin.name + "\n" + wrapped(plugin.summary, 2, width);
   if (!plugin.problem.empty()) text += "problem:\n" + wrapped(plugin.problem, 2, width);
   if (!plugin.paper.empty()) text += "paper:\n" + wrapped(plugin.paper, 2, width);
   if (!plugin.cost.empty()) text += "cost:\n" + wrapped(plugin.cost, 2, width);
   text += plugin.parameters.empty() ? "parameters: none\n" : "parameters:\n";
   for (const ParamSpec& spec : plugin.parameters) {
-    text += "  " + spec.name + ": " + spec.type + (spec.required ? ", required" : spec.default_value.is_null() ? "" : ", default " + scalar_text(spec.default_value));
+    text += "  " + spec.name + ": " + spec.type +
+            (spec.required                  ? ", required"
+             : spec.default_value.is_null() ? ""
+                                            : ", default " + scalar_text(spec.default_value));
     const std::string limits = limits_of(spec);
     text += (limits.empty() ? "" : ", " + limits) + "\n" + wrapped(spec.help, 6, width);
   }
@@ -65,15 +73,18 @@ const PluginInfo& find(const host::Catalogue& catalogue, const std::vector<std::
   if (words.size() == 2) return catalogue.find(host::kind_from_name(words[0]), words[1]);
   std::vector<const PluginInfo*> found;
   std::vector<std::string> known;
-  for (const PluginKind kind : {PluginKind::model, PluginKind::method, PluginKind::step_function, PluginKind::aggregator, PluginKind::renderer}) {
+  for (const PluginKind kind : {PluginKind::model, PluginKind::method, PluginKind::step_function,
+                                PluginKind::aggregator, PluginKind::renderer}) {
     const std::vector<std::string> names = catalogue.names(kind);
     known.insert(known.end(), names.begin(), names.end());
-    if (std::find(names.begin(), names.end(), words[0]) != names.end()) found.push_back(&catalogue.find(kind, words[0]));
+    if (std::find(names.begin(), names.end(), words[0]) != names.end())
+      found.push_back(&catalogue.find(kind, words[0]));
   }
   if (found.empty()) throw UnknownName({}, "plugin", words[0], known);
   if (found.size() == 1) return *found.front();
   std::string kinds;
-  for (const PluginInfo* plugin : found) kinds += (kinds.empty() ? "" : ", ") + std::string(host::kind_name(plugin->kind));
+  for (const PluginInfo* plugin : found)
+    kinds += (kinds.empty() ? "" : ", ") + std::string(host::kind_name(plugin->kind));
   throw ConfigError("'" + words[0] + "' is the name of several plugins: " + kinds + "; write the kind before it");
 }
 

@@ -18,8 +18,8 @@ namespace {
 
 using host::PluginInfo;
 
-/// What a child process that opens the library of a manifest says; empty: all is well. The child is this program, since a
-/// library that aborts while it is opened takes its process with it.
+/// What a child process that opens the library of a manifest says; empty: all is well. The child is this program, since
+/// a library that aborts while it is opened takes its process with it.
 std::string try_in_child(const std::filesystem::path& manifest) {
   int ends[2];
   if (pipe(ends) != 0) return std::string("cannot be tried: ") + std::strerror(errno);
@@ -41,7 +41,8 @@ std::string try_in_child(const std::filesystem::path& manifest) {
   }
   close(ends[0]);
   int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
   if (WIFSIGNALED(status)) return std::string("ends the process that opens it: ") + strsignal(WTERMSIG(status));
   constexpr std::string_view kPrefix = "whence: error: ";
@@ -58,7 +59,8 @@ std::string physical_memory() {
   constexpr double kGiB = 1024.0 * 1024 * 1024;
   const double page = static_cast<double>(sysconf(_SC_PAGESIZE));
   char text[64];
-  std::snprintf(text, sizeof text, "%.1f GiB, %.1f GiB free", page * static_cast<double>(sysconf(_SC_PHYS_PAGES)) / kGiB,
+  std::snprintf(text, sizeof text, "%.1f GiB, %.1f GiB free",
+                page * static_cast<double>(sysconf(_SC_PHYS_PAGES)) / kGiB,
                 page * static_cast<double>(sysconf(_SC_AVPHYS_PAGES)) / kGiB);
   return text;
 }
@@ -71,7 +73,8 @@ std::vector<Line> environment_lines(const Session& session) {
                           {"threads", std::to_string(at::get_num_threads())},
                           {"memory", physical_memory()}};
   for (const auto& folder : session.catalogue.search_path())
-    lines.push_back({"plugin folder", folder.string() + (std::filesystem::is_directory(folder) ? "" : " (does not exist)")});
+    lines.push_back(
+        {"plugin folder", folder.string() + (std::filesystem::is_directory(folder) ? "" : " (does not exist)")});
   for (const auto& file : host::architecture_files()) lines.push_back({"architecture", file.string()});
   return lines;
 }
@@ -82,7 +85,8 @@ int check_one_plugin(const std::string& manifest) {
 }
 
 int check_model(const Arguments& arguments, const Session& session, const std::string& path) {
-  const host::LoadedModel loaded = host::load_model(session.host, host::find_model(path, std::filesystem::current_path()), {}, "float32");
+  const host::LoadedModel loaded =
+      host::load_model(session.host, host::find_model(path, std::filesystem::current_path()), {}, "float32");
   const ModelInfo& info = loaded.model->info();
   const nlohmann::ordered_json report{{"name", info.name},
                                       {"plugin", loaded.plugin},
@@ -97,7 +101,8 @@ int check_model(const Arguments& arguments, const Session& session, const std::s
                                       {"context", info.max_positions},
                                       {"files", info.files}};
   std::string text;
-  for (const auto& [key, value] : report.items()) text += key + ": " + (value.is_string() ? value.get<std::string>() : value.dump()) + "\n";
+  for (const auto& [key, value] : report.items())
+    text += key + ": " + (value.is_string() ? value.get<std::string>() : value.dump()) + "\n";
   print(arguments.on("json") ? report.dump(2) + "\n" : text);
   return 0;
 }
@@ -124,10 +129,14 @@ int run(const Arguments& arguments) {
     broken += !problem.empty();
     const std::string shadowed = plugin.shadowed_by.empty() ? "" : " (shadowed by " + plugin.shadowed_by.string() + ")";
     text += name + shadowed + ": " + (problem.empty() ? "ok" : problem) + "\n";
-    plugins.push_back({{"kind", host::kind_name(plugin.kind)}, {"name", plugin.name}, {"manifest", plugin.manifest.string()}, {"problem", problem},
+    plugins.push_back({{"kind", host::kind_name(plugin.kind)},
+                       {"name", plugin.name},
+                       {"manifest", plugin.manifest.string()},
+                       {"problem", problem},
                        {"shadowed_by", plugin.shadowed_by.string()}});
   }
-  print(arguments.on("json") ? nlohmann::ordered_json{{"environment", environment}, {"plugins", plugins}}.dump(2) + "\n" : text);
+  print(arguments.on("json") ? nlohmann::ordered_json{{"environment", environment}, {"plugins", plugins}}.dump(2) + "\n"
+                             : text);
   if (broken == 0) return 0;
   notices(arguments)(std::to_string(broken) + " plugin(s) cannot be used");
   return static_cast<int>(ExitStatus::plugin);
@@ -140,7 +149,8 @@ Command doctor_command() {
   return {"doctor",
           "[options]",
           "Say what is installed, where plugins are searched and what is broken",
-          "Every plugin is opened in a process of its own, so that a damaged library harms nothing. The exit status is 3 when a plugin cannot be used.",
+          "Every plugin is opened in a process of its own, so that a damaged library harms nothing. The exit status is "
+          "3 when a plugin cannot be used.",
           {{"plugin", value, {}, "MANIFEST", "open the library of this manifest only, in this process"},
            {"model", value, {"-m"}, "PATH", "load this checkpoint and say what it is"}},
           run};

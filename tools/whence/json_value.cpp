@@ -5,11 +5,15 @@ namespace {
 
 Value to_value(const nlohmann::ordered_json& json, const Mark& place) {
   switch (json.type()) {
-    case nlohmann::json::value_t::boolean: return Value(json.get<bool>(), place);
+    case nlohmann::json::value_t::boolean:
+      return Value(json.get<bool>(), place);
     case nlohmann::json::value_t::number_unsigned:
-    case nlohmann::json::value_t::number_integer: return Value(json.get<std::int64_t>(), place);
-    case nlohmann::json::value_t::number_float: return Value(json.get<double>(), place);
-    case nlohmann::json::value_t::string: return Value(json.get<std::string>(), place);
+    case nlohmann::json::value_t::number_integer:
+      return Value(json.get<std::int64_t>(), place);
+    case nlohmann::json::value_t::number_float:
+      return Value(json.get<double>(), place);
+    case nlohmann::json::value_t::string:
+      return Value(json.get<std::string>(), place);
     case nlohmann::json::value_t::array: {
       Value::List list;
       for (const auto& item : json) list.push_back(to_value(item, place));
@@ -20,7 +24,8 @@ Value to_value(const nlohmann::ordered_json& json, const Mark& place) {
       for (const auto& [key, item] : json.items()) map.emplace_back(key, to_value(item, place));
       return Value(std::move(map), place);
     }
-    default: return Value({}, place);
+    default:
+      return Value({}, place);
   }
 }
 

@@ -43,11 +43,14 @@ std::string as_text(const std::vector<const PluginInfo*>& plugins, bool verbose)
     if (kind != plugin->kind) text += (text.empty() ? "" : "\n") + std::string(host::kind_name(plugin->kind)) + "\n";
     kind = plugin->kind;
     const bool usable = plugin->problem.empty() && plugin->shadowed_by.empty();
-    text += "  " + plugin->name + std::string(longest + 2 - plugin->name.size(), ' ') + (usable ? plugin->summary : status_of(*plugin)) + "\n";
+    text += "  " + plugin->name + std::string(longest + 2 - plugin->name.size(), ' ') +
+            (usable ? plugin->summary : status_of(*plugin)) + "\n";
     std::string presets;
     for (const std::string& name : presets_of(*plugin)) presets += (presets.empty() ? "" : ", ") + name;
     if (usable && !presets.empty()) text += std::string(longest + 4, ' ') + "also as " + presets + "\n";
-    if (verbose) text += std::string(longest + 4, ' ') + (plugin->version.empty() ? "" : "version " + plugin->version + ", ") + plugin->manifest.string() + "\n";
+    if (verbose)
+      text += std::string(longest + 4, ' ') + (plugin->version.empty() ? "" : "version " + plugin->version + ", ") +
+              plugin->manifest.string() + "\n";
   }
   return text;
 }
@@ -60,7 +63,8 @@ int run(const Arguments& arguments) {
   const bool verbose = arguments.on("verbose");
   std::vector<const PluginInfo*> shown;
   for (const PluginInfo& plugin : session.catalogue.plugins())
-    if ((!kind || plugin.kind == *kind) && (verbose || arguments.on("json") || plugin.shadowed_by.empty())) shown.push_back(&plugin);
+    if ((!kind || plugin.kind == *kind) && (verbose || arguments.on("json") || plugin.shadowed_by.empty()))
+      shown.push_back(&plugin);
   print(arguments.on("json") ? as_json(shown) : as_text(shown, verbose));
   return 0;
 }

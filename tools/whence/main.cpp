@@ -29,11 +29,14 @@ int run(std::vector<std::string> words) {
   const int width = std::min(terminal_width(1), 100);
   const std::size_t at = command_position(words);
   if (at >= words.size()) {
-    const Arguments arguments(words, [] {
-      std::vector<Option> options = global_options();
-      options.push_back({"version", OptionKind::flag, {}, "", "print the version"});
-      return options;
-    }(), "whence --help");
+    const Arguments arguments(
+        words,
+        [] {
+          std::vector<Option> options = global_options();
+          options.push_back({"version", OptionKind::flag, {}, "", "print the version"});
+          return options;
+        }(),
+        "whence --help");
     print(arguments.has("version") ? "whence " WHENCE_VERSION "\n" : program_help(width));
     return 0;
   }
@@ -70,9 +73,12 @@ int main(int argc, char** argv) {
   } catch (const whence::Error& error) {
     return whence::cli::fail(error.status(), error.what());
   } catch (const c10::Error& error) {
-    return whence::cli::fail(ExitStatus::defect, (std::string("defect in whence, please report it: ") + error.what_without_backtrace()).c_str());
+    return whence::cli::fail(
+        ExitStatus::defect,
+        (std::string("defect in whence, please report it: ") + error.what_without_backtrace()).c_str());
   } catch (const std::exception& error) {
-    return whence::cli::fail(ExitStatus::defect, (std::string("defect in whence, please report it: ") + error.what()).c_str());
+    return whence::cli::fail(ExitStatus::defect,
+                             (std::string("defect in whence, please report it: ") + error.what()).c_str());
   } catch (...) {
     return whence::cli::fail(ExitStatus::defect, "defect in whence, please report it: an exception of unknown type");
   }

@@ -14,7 +14,9 @@ constexpr auto kBetweenLines = std::chrono::seconds(5);
 }  // namespace
 
 ProgressBar::ProgressBar(const Arguments& arguments, std::string label)
-    : mode_(arguments.on("quiet") ? Mode::silent : isatty(STDERR_FILENO) ? Mode::bar : Mode::lines),
+    : mode_(arguments.on("quiet")   ? Mode::silent
+            : isatty(STDERR_FILENO) ? Mode::bar
+                                    : Mode::lines),
       label_(std::move(label)),
       colored_(!std::getenv("NO_COLOR") && arguments.text("color") != "never"),
       began_(std::chrono::steady_clock::now()),
@@ -49,7 +51,8 @@ void ProgressBar::print_line(std::int64_t done, std::int64_t total) {
     std::fprintf(stderr, "whence: %s: %lld/%lld, %.2f/s, %.0f s left\n", label_.c_str(), static_cast<long long>(done),
                  static_cast<long long>(total), rate, static_cast<double>(total - done) / rate);
   else
-    std::fprintf(stderr, "whence: %s: %lld/%lld, %.1f s\n", label_.c_str(), static_cast<long long>(done), static_cast<long long>(total), seconds);
+    std::fprintf(stderr, "whence: %s: %lld/%lld, %.1f s\n", label_.c_str(), static_cast<long long>(done),
+                 static_cast<long long>(total), seconds);
 }
 
 }  // namespace whence::cli

@@ -10,8 +10,8 @@ struct whence_progress;
 
 namespace whence::cli {
 
-/// Shows how far long work has come, on standard error: a bar with rate and time left on a terminal, a line now and then when
-/// piped, nothing with --quiet. Gone from the terminal when it is destroyed.
+/// Shows how far long work has come, on standard error: a bar with rate and time left on a terminal, a line now and
+/// then when piped, nothing with --quiet. Gone from the terminal when it is destroyed.
 class ProgressBar {
  public:
   ProgressBar(const Arguments& arguments, std::string label);

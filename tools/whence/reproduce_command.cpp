@@ -21,9 +21,13 @@ std::string as_text(const host::Reproduction& reproduction) {
   for (const std::string& change : reproduction.changes) text += "changed: " + change + "\n";
   for (const host::TensorDeviation& tensor : reproduction.tensors) {
     text += tensor.attribution + ", sequence " + tensor.sequence + ", " + tensor.tensor + ": ";
-    if (!tensor.problem.empty()) text += tensor.problem;
-    else if (tensor.tensor == "tokens") text += "equal";
-    else text += "largest deviation " + number(tensor.largest_absolute) + " absolute, " + number(tensor.largest_relative) + " relative";
+    if (!tensor.problem.empty())
+      text += tensor.problem;
+    else if (tensor.tensor == "tokens")
+      text += "equal";
+    else
+      text += "largest deviation " + number(tensor.largest_absolute) + " absolute, " + number(tensor.largest_relative) +
+              " relative";
     text += tensor.agrees ? "\n" : " - DISAGREES\n";
   }
   return text;
@@ -39,7 +43,10 @@ std::string as_json(const host::Reproduction& reproduction) {
                        {"largest_relative", tensor.largest_relative},
                        {"agrees", tensor.agrees},
                        {"problem", tensor.problem}});
-  return nlohmann::ordered_json{{"agrees", reproduction.agrees}, {"changes", reproduction.changes}, {"tensors", tensors}}.dump(2) + "\n";
+  return nlohmann::ordered_json{
+             {"agrees", reproduction.agrees}, {"changes", reproduction.changes}, {"tensors", tensors}}
+             .dump(2) +
+         "\n";
 }
 
 double tolerance_from(const Arguments& arguments, double otherwise) {
@@ -47,7 +54,8 @@ double tolerance_from(const Arguments& arguments, double otherwise) {
   if (!word) return otherwise;
   char* end = nullptr;
   const double value = std::strtod(word->c_str(), &end);
-  if (end == word->c_str() || *end || !std::isfinite(value) || value < 0) throw ConfigError("--tolerance: '" + *word + "' is no number of 0 or more");
+  if (end == word->c_str() || *end || !std::isfinite(value) || value < 0)
+    throw ConfigError("--tolerance: '" + *word + "' is no number of 0 or more");
   return value;
 }
 
@@ -70,7 +78,8 @@ int run(const Arguments& arguments) {
   }
   print(arguments.on("json") ? as_json(reproduction) : as_text(reproduction));
   if (!reproduction.agrees)
-    throw DisagreementError(arguments.positional().front() + ": the results made now disagree with the stored ones by more than the tolerance " +
+    throw DisagreementError(arguments.positional().front() +
+                            ": the results made now disagree with the stored ones by more than the tolerance " +
                             number(options.relative));
   notices(arguments)("reproduced: every tensor agrees within the tolerance " + number(options.relative));
   return 0;
@@ -80,15 +89,22 @@ int run(const Arguments& arguments) {
 
 Command reproduce_command() {
   using enum OptionKind;
-  return {"reproduce",
-          "DIR [options]",
-          "Run a stored run again and compare the numbers",
-          "Makes the run in DIR again from its resolved experiment and prints the largest deviation of every tensor; the exit status is 6 when one "
-          "is beyond the tolerance. Plugin folders named in DIR are not searched: name those you trust with --plugin-path.",
-          {{"tolerance", value, {}, "R", "allowed deviation, relative to each stored number, plus a hundredth of it relative to the largest number of the tensor; default: 0.001"},
-           {"allow-changed", flag, {}, "", "compare even if the checkpoint is not the one of the run"},
-           {"model", value, {"-m"}, "PATH", "the checkpoint, if it lies elsewhere now"}},
-          run};
+  return {
+      "reproduce",
+      "DIR [options]",
+      "Run a stored run again and compare the numbers",
+      "Makes the run in DIR again from its resolved experiment and prints the largest deviation of every tensor; the "
+      "exit status is 6 when one "
+      "is beyond the tolerance. Plugin folders named in DIR are not searched: name those you trust with --plugin-path.",
+      {{"tolerance",
+        value,
+        {},
+        "R",
+        "allowed deviation, relative to each stored number, plus a hundredth of it relative to the largest number of "
+        "the tensor; default: 0.001"},
+       {"allow-changed", flag, {}, "", "compare even if the checkpoint is not the one of the run"},
+       {"model", value, {"-m"}, "PATH", "the checkpoint, if it lies elsewhere now"}},
+      run};
 }
 
 }  // namespace whence::cli

@@ -14,13 +14,17 @@ std::string summary_json(const host::RunResult& result) {
     attributions.push_back({{"name", output.spec.name},
                             {"result", (result.directory / host::result_file(output.spec.name)).string()},
                             {"sequences", output.output.sequences.size()}});
-  return nlohmann::ordered_json{{"directory", result.directory.string()}, {"reused", result.reused}, {"attributions", attributions}}.dump(2) + "\n";
+  return nlohmann::ordered_json{
+             {"directory", result.directory.string()}, {"reused", result.reused}, {"attributions", attributions}}
+             .dump(2) +
+         "\n";
 }
 
 int run(const Arguments& arguments) {
   expect_positional(arguments, 1, 1, "the experiment file");
   host::Experiment experiment = host::load_experiment(arguments.positional().front());
-  if (const auto folder = arguments.text("output-dir")) experiment.output_dir = std::filesystem::absolute(*folder).lexically_normal();
+  if (const auto folder = arguments.text("output-dir"))
+    experiment.output_dir = std::filesystem::absolute(*folder).lexically_normal();
   set_threads(arguments, experiment.threads);
   const Canvas canvas = output_canvas(arguments);
   const Session session(arguments, experiment.plugin_paths);
@@ -40,7 +44,8 @@ int run(const Arguments& arguments) {
       }
     }
   }
-  notices(arguments)(result.reused ? "nothing to do: this run is stored in " + result.directory.string() + "; --force makes it again"
+  notices(arguments)(result.reused ? "nothing to do: this run is stored in " + result.directory.string() +
+                                         "; --force makes it again"
                                    : "stored in " + result.directory.string());
   return 0;
 }
@@ -52,7 +57,8 @@ Command run_command() {
   return {"run",
           "FILE [options]",
           "Run an experiment file",
-          "Makes every attribution of the experiment (docs/experiment-yaml.md) and stores results, resolved experiment and manifest in a folder "
+          "Makes every attribution of the experiment (docs/experiment-yaml.md) and stores results, resolved experiment "
+          "and manifest in a folder "
           "of its own. A run that is stored already is shown, not made again.",
           {{"force", flag, {}, "", "make the run again even if it is stored"},
            {"output-dir", value, {"-o"}, "DIR", "parent of the run's folder, instead of the experiment's output_dir"}},

@@ -21,7 +21,8 @@ void set_threads(const Arguments& arguments, int otherwise) {
   constexpr int kMostThreads = 4096;
   const std::int64_t threads = arguments.integer("threads").value_or(otherwise);
   if (threads < 0 || threads > kMostThreads)
-    throw ConfigError("--threads: " + std::to_string(threads) + " is not between 0 and " + std::to_string(kMostThreads));
+    throw ConfigError("--threads: " + std::to_string(threads) + " is not between 0 and " +
+                      std::to_string(kMostThreads));
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
 }
 

@@ -17,7 +17,8 @@ int run(const Arguments& arguments) {
       const host::Experiment experiment = host::load_experiment(file);
       const Session session(arguments, experiment.plugin_paths);
       host::check_experiment(session.catalogue, experiment);
-      if (!std::filesystem::exists(experiment.model_path)) throw ModelError(file + ": the model " + experiment.model_path + " does not exist; correct 'model'");
+      if (!std::filesystem::exists(experiment.model_path))
+        throw ModelError(file + ": the model " + experiment.model_path + " does not exist; correct 'model'");
     } catch (const Error& error) {
       problem = error.what();
       if (worst == ExitStatus::done) worst = error.status();
@@ -35,7 +36,8 @@ Command validate_command() {
   return {"validate",
           "FILE... [options]",
           "Check experiment files without running them",
-          "Checks the file, the names of plugins and their parameters, the input file, and that the model is there. Neither libraries nor models "
+          "Checks the file, the names of plugins and their parameters, the input file, and that the model is there. "
+          "Neither libraries nor models "
           "are opened. The exit status is that of the first problem.",
           {},
           run};

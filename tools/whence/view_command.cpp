@@ -14,7 +14,8 @@ int run(const Arguments& arguments) {
   const std::string& file = arguments.positional().front();
   Canvas canvas = output_canvas(arguments);
   if (const auto width = arguments.integer("width")) {
-    if (*width < 1 || *width > 100000) throw ConfigError("--width: " + std::to_string(*width) + " is not between 1 and 100000 columns");
+    if (*width < 1 || *width > 100000)
+      throw ConfigError("--width: " + std::to_string(*width) + " is not between 1 and 100000 columns");
     canvas.columns = static_cast<int>(*width);
   }
   const Session session(arguments);
@@ -37,7 +38,11 @@ Command view_command() {
           "FILE [options]",
           "Show a saved result",
           "FILE is a result of 'attribute' or 'run', or one that the reference toolkit saved, plain or gzipped.",
-          {{"aggregators", list, {}, "NAME", "chain that makes the result token-level; default: that of its dimensions; none: as it is"},
+          {{"aggregators",
+            list,
+            {},
+            "NAME",
+            "chain that makes the result token-level; default: that of its dimensions; none: as it is"},
            {"renderer", value, {}, "NAME", "how to show it; default: terminal"},
            {"width", value, {}, "N", "columns to use; default: those of the terminal"}},
           run};

@@ -22,7 +22,8 @@ bool needs(const PluginInfo& method, std::string_view what) {
   const Value* needed = method.declaration.find("needs");
   if (!needed || !needed->is_list()) return false;
   const auto& list = needed->as_list();
-  return std::any_of(list.begin(), list.end(), [&](const Value& item) { return item.is_string() && item.as_string() == what; });
+  return std::any_of(list.begin(), list.end(),
+                     [&](const Value& item) { return item.is_string() && item.as_string() == what; });
 }
 
 bool flag(const PluginInfo& plugin, std::string_view key, bool otherwise) {
@@ -30,7 +31,9 @@ bool flag(const PluginInfo& plugin, std::string_view key, bool otherwise) {
   return value && value->is_bool() ? value->as_bool() : otherwise;
 }
 
-bool is_default_score(const Choice& choice) { return choice.name == "probability" && (choice.params.is_null() || choice.params.as_map().empty()); }
+bool is_default_score(const Choice& choice) {
+  return choice.name == "probability" && (choice.params.is_null() || choice.params.as_map().empty());
+}
 
 Tools make_tools(const PluginHost& host, const AttributionSpec& spec) {
   Tools tools;
@@ -46,7 +49,8 @@ Tools make_tools(const PluginHost& host, const AttributionSpec& spec) {
 
 std::string place_of(const PreparedText& text, const AttributionSpec& spec, std::int64_t step) {
   const Token& token = text.sequence.target.at(static_cast<std::size_t>(text.sequence.steps.start + step));
-  return "sequence '" + text.sequence.id + "', step " + std::to_string(step) + " (token '" + token.text + "'), method '" + spec.method.name + "'";
+  return "sequence '" + text.sequence.id + "', step " + std::to_string(step) + " (token '" + token.text +
+         "'), method '" + spec.method.name + "'";
 }
 
 /// The first step of `scores` (dim `step_dim`) that is not finite; -1: all are.
@@ -55,7 +59,8 @@ std::int64_t first_broken_step(const Tensor& scores, std::int64_t step_dim) {
   return broken.size(0) == 0 ? -1 : broken.select(1, step_dim).min().item<std::int64_t>();
 }
 
-Tensor cropped_step_score(const Tensor& scores, std::int64_t index, const std::string& name, const PreparedText& text, const AttributionSpec& spec) {
+Tensor cropped_step_score(const Tensor& scores, std::int64_t index, const std::string& name, const PreparedText& text,
+                          const AttributionSpec& spec) {
   const Tensor own = scores.select(0, index).slice(0, 0, text.sequence.steps.size()).clone();
   if (const std::int64_t step = first_broken_step(own, 0); step >= 0)
     throw PluginError(place_of(text, spec, step), "score", "the step score '" + name + "' is not a finite number");
@@ -81,7 +86,8 @@ void blank_future(Tensor& rows, const Span& steps) {
   rows.masked_fill_(future, std::numeric_limits<double>::quiet_NaN());
 }
 
-SequenceAttribution sequence_attribution(const Attribution& attribution, std::int64_t index, const PreparedText& text, const AttributionSpec& spec) {
+SequenceAttribution sequence_attribution(const Attribution& attribution, std::int64_t index, const PreparedText& text,
+                                         const AttributionSpec& spec) {
   const Sequence& sequence = text.sequence;
   const auto length = static_cast<std::int64_t>(sequence.target.size());
   const auto source_length = static_cast<std::int64_t>(sequence.source.size());
@@ -90,7 +96,8 @@ SequenceAttribution sequence_attribution(const Attribution& attribution, std::in
   result.source = sequence.source;
   result.source_labels = sequence.source_labels;
   // A decoder-only model has one text: what stands before the first explained token is shown as the source.
-  if (sequence.source.empty()) result.source.assign(sequence.target.begin(), sequence.target.begin() + sequence.steps.start);
+  if (sequence.source.empty())
+    result.source.assign(sequence.target.begin(), sequence.target.begin() + sequence.steps.start);
   result.target = sequence.target;
   result.target_labels = sequence.target_labels;
   result.steps = sequence.steps;
@@ -108,7 +115,9 @@ SequenceAttribution sequence_attribution(const Attribution& attribution, std::in
     result.step_scores[name] = cropped_step_score(scores, index, name, text, spec);
   for (const auto& [name, scores] : attribution.sequence_scores) {
     const std::int64_t rows = name.starts_with("decoder") ? length : source_length;
-    const std::int64_t columns = name.starts_with("encoder") ? source_length : name.starts_with("decoder") ? length : steps;
+    const std::int64_t columns = name.starts_with("encoder")   ? source_length
+                                 : name.starts_with("decoder") ? length
+                                                               : steps;
     result.sequence_scores[name] = cropped_rows(scores, index, rows, columns);
   }
   return result;
@@ -129,8 +138,9 @@ Value list_of(const std::vector<PreparedText>& texts, Get get) {
   return Value(std::move(list));
 }
 
-Value::Map info_of(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts, const AttributionSpec& spec,
-                   const AttributeOptions& options, const Problem::Cost& cost, double seconds) {
+Value::Map info_of(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
+                   const AttributionSpec& spec, const AttributeOptions& options, const Problem::Cost& cost,
+                   double seconds) {
   const Catalogue& catalogue = host.catalogue();
   Value::Map step_score_args;
   Value::List step_scores;
@@ -147,32 +157,35 @@ Value::Map info_of(const Model& model, const PluginHost& host, const std::vector
     end = std::max(end, text.sequence.steps.end);
     constrained = constrained && text.constrained;
   }
-  return {{"attribution_method", Value(spec.method.name)},
-          {"attributed_fn", Value(spec.attributed_function.name + "_fn")},
-          {"attribution_args", Value(params_of(catalogue.find(PluginKind::method, spec.method.name, spec.method.where), spec.method))},
-          {"attributed_fn_args", Value(params_of(catalogue.find(PluginKind::step_function, spec.attributed_function.name, spec.attributed_function.where),
-                                                 spec.attributed_function))},
-          {"step_scores_args", Value(Value::Map(unique.begin(), unique.end()))},
-          {"step_scores", Value(std::move(step_scores))},
-          {"attr_pos_start", Value(texts.empty() ? std::int64_t{0} : texts.front().sequence.steps.start)},
-          {"attr_pos_end", Value(end)},
-          {"attribute_target", Value(options.attribute_target)},
-          {"include_eos_baseline", Value(options.eos_baseline)},
-          {"output_step_attributions", Value(false)},
-          {"constrained_decoding", Value(constrained)},
-          {"generate_from_target_prefix", Value(false)},
-          {"input_texts", list_of(texts, [](const PreparedText& text) { return Value(text.input_text); })},
-          {"generated_texts", list_of(texts, [](const PreparedText& text) { return Value(text.generated_text); })},
-          {"generation_args", Value(Value::Map{})},
-          {"exec_time", Value(seconds)},
-          {"model_name", Value(model.info().name)},
-          {"model_class", Value(model.info().class_name)},
-          {"tokenizer_name", Value()},
-          {"tokenizer_class", Value(std::string("PreTrainedTokenizerFast"))},
-          {"cost", Value(Value::Map{{"forward_passes", Value(cost.forward_passes)},
-                                    {"forward_tokens", Value(cost.forward_tokens)},
-                                    {"backward_passes", Value(cost.backward_passes)},
-                                    {"backward_tokens", Value(cost.backward_tokens)}})}};
+  return {
+      {"attribution_method", Value(spec.method.name)},
+      {"attributed_fn", Value(spec.attributed_function.name + "_fn")},
+      {"attribution_args",
+       Value(params_of(catalogue.find(PluginKind::method, spec.method.name, spec.method.where), spec.method))},
+      {"attributed_fn_args", Value(params_of(catalogue.find(PluginKind::step_function, spec.attributed_function.name,
+                                                            spec.attributed_function.where),
+                                             spec.attributed_function))},
+      {"step_scores_args", Value(Value::Map(unique.begin(), unique.end()))},
+      {"step_scores", Value(std::move(step_scores))},
+      {"attr_pos_start", Value(texts.empty() ? std::int64_t{0} : texts.front().sequence.steps.start)},
+      {"attr_pos_end", Value(end)},
+      {"attribute_target", Value(options.attribute_target)},
+      {"include_eos_baseline", Value(options.eos_baseline)},
+      {"output_step_attributions", Value(false)},
+      {"constrained_decoding", Value(constrained)},
+      {"generate_from_target_prefix", Value(false)},
+      {"input_texts", list_of(texts, [](const PreparedText& text) { return Value(text.input_text); })},
+      {"generated_texts", list_of(texts, [](const PreparedText& text) { return Value(text.generated_text); })},
+      {"generation_args", Value(Value::Map{})},
+      {"exec_time", Value(seconds)},
+      {"model_name", Value(model.info().name)},
+      {"model_class", Value(model.info().class_name)},
+      {"tokenizer_name", Value()},
+      {"tokenizer_class", Value(std::string("PreTrainedTokenizerFast"))},
+      {"cost", Value(Value::Map{{"forward_passes", Value(cost.forward_passes)},
+                                {"forward_tokens", Value(cost.forward_tokens)},
+                                {"backward_passes", Value(cost.backward_passes)},
+                                {"backward_tokens", Value(cost.backward_tokens)}})}};
 }
 
 }  // namespace
@@ -191,9 +204,10 @@ void check_attribution(const Catalogue& catalogue, const AttributionSpec& spec) 
   if (spec.aggregation)
     for (const Choice& choice : *spec.aggregation) check_choice(catalogue, PluginKind::aggregator, choice);
   if (needs(method, "gradients") && !flag(score, "differentiable", true))
-    throw ConfigError(spec.attributed_function.where, "the step function '" + spec.attributed_function.name +
-                                                          "' is not differentiable, but the method '" + spec.method.name +
-                                                          "' needs gradients; choose another, or record it as a step score");
+    throw ConfigError(spec.attributed_function.where,
+                      "the step function '" + spec.attributed_function.name +
+                          "' is not differentiable, but the method '" + spec.method.name +
+                          "' needs gradients; choose another, or record it as a step score");
 }
 
 AttributionOutput attribute(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
@@ -202,7 +216,8 @@ AttributionOutput attribute(const Model& model, const PluginHost& host, const st
   check_attribution(host.catalogue(), spec);
   const PluginInfo& method = host.catalogue().find(PluginKind::method, spec.method.name, spec.method.where);
   if (options.warn && !flag(method, "uses_attributed_function", true) && !is_default_score(spec.attributed_function))
-    options.warn("method '" + spec.method.name + "' does not explain a score, so attributed function '" + spec.attributed_function.name + "' has no effect");
+    options.warn("method '" + spec.method.name + "' does not explain a score, so attributed function '" +
+                 spec.attributed_function.name + "' has no effect");
   if (options.warn && options.attribute_target && model.info().kind == ModelKind::decoder_only)
     options.warn("attribute_target has no effect: a decoder-only model has nothing but its target");
   const Tools tools = make_tools(host, spec);
@@ -232,9 +247,11 @@ AttributionOutput attribute(const Model& model, const PluginHost& host, const st
     std::map<std::string, Tensor> step_scores;
     for (const auto& [name, function] : tools.step_scores) step_scores[name] = problem.scores(*function);
     for (std::size_t i = first; i < last; ++i) {
-      SequenceAttribution sequence = sequence_attribution(attribution, static_cast<std::int64_t>(i - first), texts[i], spec);
+      SequenceAttribution sequence =
+          sequence_attribution(attribution, static_cast<std::int64_t>(i - first), texts[i], spec);
       for (const auto& [name, scores] : step_scores)
-        sequence.step_scores[name] = cropped_step_score(scores, static_cast<std::int64_t>(i - first), name, texts[i], spec);
+        sequence.step_scores[name] =
+            cropped_step_score(scores, static_cast<std::int64_t>(i - first), name, texts[i], spec);
       sequence.step_score_merges = tools.merges;
       output.sequences.push_back(std::move(sequence));
     }
@@ -258,7 +275,8 @@ std::vector<Choice> default_aggregation(const AttributionOutput& output) {
   return std::vector<Choice>(dims.size(), Choice{"mean", {}, {}});
 }
 
-AttributionOutput aggregated(const PluginHost& host, const AttributionOutput& output, const std::optional<std::vector<Choice>>& chain) {
+AttributionOutput aggregated(const PluginHost& host, const AttributionOutput& output,
+                             const std::optional<std::vector<Choice>>& chain) {
   AttributionOutput result = output;
   for (const Choice& choice : chain ? *chain : default_aggregation(output)) {
     const auto aggregator = host.make_aggregator(choice);

@@ -28,9 +28,9 @@ struct PrepareOptions {
   Progress progress;  ///< new tokens of the batch at work, of those asked for
 };
 
-/// Tokenises every input, generates where no continuation was given, and settles the explained positions. Generated ids are
-/// used as they are, not tokenised again. Throws InputError for texts that are empty, too long or do not extend their prompt,
-/// and for positions outside the text.
+/// Tokenises every input, generates where no continuation was given, and settles the explained positions. Generated ids
+/// are used as they are, not tokenised again. Throws InputError for texts that are empty, too long or do not extend
+/// their prompt, and for positions outside the text.
 std::vector<PreparedText> prepare_sequences(const Model& model, const std::vector<InputText>& inputs,
                                             const GenerationConfig& generation, const PrepareOptions& options = {});
 
@@ -39,21 +39,21 @@ struct AttributeOptions {
   bool attribute_target = false;  ///< encoder-decoder only
   bool eos_baseline = false;
   std::int64_t memory_bytes = 0;
-  Progress progress;              ///< explained steps done, of all
+  Progress progress;  ///< explained steps done, of all
   Notice warn;
 };
 
-/// Explains every step of every text. Batches are made of `batch_size` texts; results don't depend on it. Throws what plugins
-/// throw, and PluginError when a score is not finite, naming sequence, step and method.
+/// Explains every step of every text. Batches are made of `batch_size` texts; results don't depend on it. Throws what
+/// plugins throw, and PluginError when a score is not finite, naming sequence, step and method.
 AttributionOutput attribute(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
                             const AttributionSpec& spec, const AttributeOptions& options = {});
 
-/// The plugin that a choice names, its parameters checked. Throws UnknownName, ConfigError, or PluginError for a plugin that is
-/// known to be broken.
+/// The plugin that a choice names, its parameters checked. Throws UnknownName, ConfigError, or PluginError for a plugin
+/// that is known to be broken.
 const PluginInfo& check_choice(const Catalogue& catalogue, PluginKind kind, const Choice& choice);
 
-/// The plugins and parameters of an attribution, checked without opening a library: unknown names, parameters, a score that is
-/// not differentiable under a method that needs gradients.
+/// The plugins and parameters of an attribution, checked without opening a library: unknown names, parameters, a score
+/// that is not differentiable under a method that needs gradients.
 void check_attribution(const Catalogue& catalogue, const AttributionSpec& spec);
 
 /// The chain that makes a result token-level: the norm over hidden units, the mean over heads and layers.

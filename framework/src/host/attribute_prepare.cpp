@@ -1,6 +1,6 @@
-#include "host/attribute.h"
-
 #include <ATen/ops/zeros.h>
+
+#include "host/attribute.h"
 
 namespace whence::host {
 namespace {
@@ -18,51 +18,59 @@ std::string quoted(const std::string& text) {
   return "'" + text.substr(0, cut) + "...'";
 }
 
-/// Ids of a text as one sequence: a BOS that both the text and the tokenizer wrote counts once, and a prompt stays open, since
-/// an end mark of the tokenizer's template would stand between it and its continuation.
+/// Ids of a text as one sequence: a BOS that both the text and the tokenizer wrote counts once, and a prompt stays
+/// open, since an end mark of the tokenizer's template would stand between it and its continuation.
 TokenIds encode(const Tokenizer& tokenizer, const std::string& text, bool open) {
   Encoding encoding = tokenizer.encode(text);
   TokenIds ids = std::move(encoding.ids);
   if (open)
-    while (!ids.empty() && encoding.special[ids.size() - 1] && ids.back() == tokenizer.special_ids().eos) ids.pop_back();
+    while (!ids.empty() && encoding.special[ids.size() - 1] && ids.back() == tokenizer.special_ids().eos)
+      ids.pop_back();
   const auto bos = tokenizer.special_ids().bos;
   if (bos && ids.size() > 1 && ids[0] == *bos && ids[1] == *bos) ids.erase(ids.begin());
   return ids;
 }
 
 TokenIds encode_prompt(const Model& model, const InputText& input) {
-  if (input.text.empty()) throw InputError(place_of(input) + ": the text is empty; a model needs at least one token to start from");
+  if (input.text.empty())
+    throw InputError(place_of(input) + ": the text is empty; a model needs at least one token to start from");
   TokenIds ids = encode(model.tokenizer(), input.text, true);
-  if (ids.empty()) throw InputError(place_of(input) + ": the tokenizer makes no token of " + quoted(input.text) + "; give another text");
+  if (ids.empty())
+    throw InputError(place_of(input) + ": the tokenizer makes no token of " + quoted(input.text) +
+                     "; give another text");
   return ids;
 }
 
-void check_length(const Model& model, const InputText& input, std::size_t length, const std::string& what, std::int64_t room) {
+void check_length(const Model& model, const InputText& input, std::size_t length, const std::string& what,
+                  std::int64_t room) {
   const std::int64_t most = model.info().max_positions;
   if (most > 0 && static_cast<std::int64_t>(length) + room > most)
-    throw InputError(place_of(input) + ": " + what + " has " + std::to_string(length) + " tokens, the context of model '" + model.info().name +
-                     "' holds " + std::to_string(most) + (room ? " and one must be left to generate" : "") + "; shorten the text");
+    throw InputError(place_of(input) + ": " + what + " has " + std::to_string(length) +
+                     " tokens, the context of model '" + model.info().name + "' holds " + std::to_string(most) +
+                     (room ? " and one must be left to generate" : "") + "; shorten the text");
 }
 
 std::string token_texts(const Tokenizer& tokenizer, const TokenIds& ids, std::size_t from, std::size_t to) {
   std::string text;
-  for (std::size_t i = from; i < std::min(to, ids.size()); ++i) text += (text.empty() ? "" : " ") + tokenizer.token(ids[i]).value_or("?");
+  for (std::size_t i = from; i < std::min(to, ids.size()); ++i)
+    text += (text.empty() ? "" : " ") + tokenizer.token(ids[i]).value_or("?");
   return text;
 }
 
 TokenIds encode_forced(const Model& model, const InputText& input, const TokenIds& prompt) {
   const std::string& text = *input.generated;
   if (!text.starts_with(input.text))
-    throw InputError(place_of(input) + ": the generated text does not extend the prompt: prompt " + quoted(input.text) + ", generated " +
-                     quoted(text) + "; write the prompt at its beginning, too");
+    throw InputError(place_of(input) + ": the generated text does not extend the prompt: prompt " + quoted(input.text) +
+                     ", generated " + quoted(text) + "; write the prompt at its beginning, too");
   TokenIds ids = encode(model.tokenizer(), text, false);
   if (ids.size() < prompt.size() || !std::equal(prompt.begin(), prompt.end(), ids.begin())) {
     const std::size_t same = std::mismatch(prompt.begin(), prompt.end(), ids.begin(), ids.end()).first - prompt.begin();
     const std::size_t from = same ? same - 1 : 0;
-    throw InputError(place_of(input) + ": the tokens of the prompt are no prefix of those of the generated text: from token " +
-                     std::to_string(same) + " on the prompt has '" + token_texts(model.tokenizer(), prompt, from, prompt.size()) +
-                     "', the generated text '" + token_texts(model.tokenizer(), ids, from, prompt.size() + 1) +
-                     "'; end the prompt where a token ends, for instance before a space");
+    throw InputError(
+        place_of(input) + ": the tokens of the prompt are no prefix of those of the generated text: from token " +
+        std::to_string(same) + " on the prompt has '" + token_texts(model.tokenizer(), prompt, from, prompt.size()) +
+        "', the generated text '" + token_texts(model.tokenizer(), ids, from, prompt.size() + 1) +
+        "'; end the prompt where a token ends, for instance before a space");
   }
   check_length(model, input, ids.size(), "the generated text", 0);
   return ids;
@@ -76,15 +84,17 @@ Span steps_of(const InputText& input, std::int64_t prompt, std::int64_t length) 
   const Span steps{counted(input.start, prompt), counted(input.end, length)};
   const auto range = [&] { return "[" + std::to_string(steps.start) + ", " + std::to_string(steps.end) + ")"; };
   if (!input.start && !input.end && prompt == length)
-    throw InputError(place_of(input) + ": the generated text adds no token to the prompt, so there is no step to explain; extend it");
+    throw InputError(place_of(input) +
+                     ": the generated text adds no token to the prompt, so there is no step to explain; extend it");
   if (steps.start < 1)
-    throw InputError(place_of(input) + ": positions " + range() + " start before 1; the first token has no prefix that could explain it");
+    throw InputError(place_of(input) + ": positions " + range() +
+                     " start before 1; the first token has no prefix that could explain it");
   if (steps.end > length)
     throw InputError(place_of(input) + ": positions " + range() + " end beyond the " + std::to_string(length) +
                      " tokens of the text; negative positions count from the end");
   if (steps.start >= steps.end)
-    throw InputError(place_of(input) + ": positions " + range() + " hold no step; start must be below end (prompt: " + std::to_string(prompt) +
-                     " tokens, text: " + std::to_string(length) + ")");
+    throw InputError(place_of(input) + ": positions " + range() + " hold no step; start must be below end (prompt: " +
+                     std::to_string(prompt) + " tokens, text: " + std::to_string(length) + ")");
   return steps;
 }
 
@@ -115,7 +125,9 @@ void generate(const Model& model, const std::vector<InputText>& inputs, const st
     const Generation made = model.generate({.target = padded(prompts)}, config, progress);
     for (std::size_t i = first; i < last; ++i) {
       const TokenIds& added = made.ids.at(i - first);
-      if (added.empty()) throw InputError(place_of(inputs[wanted[i]]) + ": the model generated nothing; raise max_new_tokens or shorten the text");
+      if (added.empty())
+        throw InputError(place_of(inputs[wanted[i]]) +
+                         ": the model generated nothing; raise max_new_tokens or shorten the text");
       ids[wanted[i]].insert(ids[wanted[i]].end(), added.begin(), added.end());
     }
   }

@@ -16,22 +16,27 @@ std::int64_t integer_from(const Value& value, std::string_view key, std::int64_t
                           std::int64_t most = std::numeric_limits<std::int64_t>::max()) {
   const std::int64_t number = value.as_int();
   if (number < least || number > most)
-    throw ConfigError(value.mark(), "'" + std::string(key) + "' is " + std::to_string(number) + "; expected " +
-                                        (number < least ? "at least " + std::to_string(least) : "at most " + std::to_string(most)));
+    throw ConfigError(value.mark(),
+                      "'" + std::string(key) + "' is " + std::to_string(number) + "; expected " +
+                          (number < least ? "at least " + std::to_string(least) : "at most " + std::to_string(most)));
   return number;
 }
 
 /// Names that become files: no separators, nothing hidden.
 std::string file_name_from(const Value& value, std::string_view key) {
   const std::string& name = value.as_string();
-  const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
+  const bool plain = std::all_of(name.begin(), name.end(),
+                                 [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
   if (name.empty() || name.front() == '.' || !plain)
-    throw ConfigError(value.mark(), "'" + std::string(key) + "' is '" + name +
-                                        "'; it names files, so expected letters, digits, '-', '_' and '.', and no '.' at the start");
+    throw ConfigError(value.mark(),
+                      "'" + std::string(key) + "' is '" + name +
+                          "'; it names files, so expected letters, digits, '-', '_' and '.', and no '.' at the start");
   return name;
 }
 
-std::vector<Value> one_or_many(const Value& value) { return value.is_list() ? value.as_list() : std::vector<Value>{value}; }
+std::vector<Value> one_or_many(const Value& value) {
+  return value.is_list() ? value.as_list() : std::vector<Value>{value};
+}
 
 std::vector<Choice> parse_choices(const Value& value, std::string_view what) {
   std::vector<Choice> choices;
@@ -49,7 +54,8 @@ InputText parse_input(const Value& value) {
   value.require_known_keys({"id", "text", "generated", "start", "end"});
   input.text = value.at("text").as_string();
   if (const Value* id = value.find("id")) input.id = id->is_int() ? std::to_string(id->as_int()) : id->as_string();
-  if (const Value* generated = value.find("generated"); generated && !generated->is_null()) input.generated = generated->as_string();
+  if (const Value* generated = value.find("generated"); generated && !generated->is_null())
+    input.generated = generated->as_string();
   if (const Value* start = value.find("start"); start && !start->is_null()) input.start = start->as_int();
   if (const Value* end = value.find("end"); end && !end->is_null()) input.end = end->as_int();
   return input;
@@ -76,7 +82,8 @@ void parse_model(const Value& value, const fs::path& base, Experiment& experimen
   if (value.is_map()) {
     value.require_known_keys({"path", "plugin", "dtype"});
     experiment.model_path = find_model(value.at("path").as_string(), base);
-    if (const Value* plugin = value.find("plugin"); plugin && !plugin->is_null()) experiment.model_plugin = plugin->as_string();
+    if (const Value* plugin = value.find("plugin"); plugin && !plugin->is_null())
+      experiment.model_plugin = plugin->as_string();
     if (const Value* dtype = value.find("dtype")) experiment.dtype = dtype->as_string();
   } else {
     experiment.model_path = find_model(value.as_string(), base);
@@ -88,7 +95,8 @@ Choice parse_choice_with_params(const Value& value, const Value* params, std::st
   Choice choice = parse_choice(value, what);
   if (!params || params->is_null()) return choice;
   if (!choice.params.is_null())
-    throw ConfigError(params->mark(), "parameters of " + std::string(what) + " '" + choice.name + "' are given twice; keep one place");
+    throw ConfigError(params->mark(),
+                      "parameters of " + std::string(what) + " '" + choice.name + "' are given twice; keep one place");
   params->as_map();
   choice.params = *params;
   return choice;
@@ -101,17 +109,20 @@ AttributionSpec parse_attribution(const Value& value) {
   } else {
     value.require_known_keys({"name", "method", "params", "attributed_function", "step_scores", "aggregation"});
     spec.method = parse_choice_with_params(value.at("method"), value.find("params"), "method");
-    if (const Value* function = value.find("attributed_function")) spec.attributed_function = parse_choice(*function, "step function");
+    if (const Value* function = value.find("attributed_function"))
+      spec.attributed_function = parse_choice(*function, "step function");
     if (const Value* scores = value.find("step_scores"); scores && !scores->is_null())
       spec.step_scores = parse_choices(*scores, "step function");
-    if (const Value* chain = value.find("aggregation"); chain && !chain->is_null()) spec.aggregation = parse_choices(*chain, "aggregator");
+    if (const Value* chain = value.find("aggregation"); chain && !chain->is_null())
+      spec.aggregation = parse_choices(*chain, "aggregator");
     if (const Value* name = value.find("name")) spec.name = file_name_from(*name, "name");
   }
   if (spec.name.empty()) spec.name = spec.method.name;
   std::set<std::string> seen;
   for (const Choice& score : spec.step_scores)
     if (!seen.insert(score.name).second)
-      throw ConfigError(score.where, "the step score '" + score.name + "' is listed twice; results hold one under each name");
+      throw ConfigError(score.where,
+                        "the step score '" + score.name + "' is listed twice; results hold one under each name");
   return spec;
 }
 
@@ -120,9 +131,11 @@ void parse_attributions(const Value& value, Experiment& experiment) {
   for (const Value& item : one_or_many(value)) {
     experiment.attributions.push_back(parse_attribution(item));
     if (const std::string& name = experiment.attributions.back().name; !seen.insert(name).second)
-      throw ConfigError(item.mark(), "two attributions are named '" + name + "'; give this one another 'name', since it names the result file");
+      throw ConfigError(item.mark(), "two attributions are named '" + name +
+                                         "'; give this one another 'name', since it names the result file");
   }
-  if (experiment.attributions.empty()) throw ConfigError(value.mark(), "'attributions' is empty; give at least one method");
+  if (experiment.attributions.empty())
+    throw ConfigError(value.mark(), "'attributions' is empty; give at least one method");
 }
 
 OutputSpec parse_output(const Value& value) {
@@ -140,7 +153,10 @@ OutputSpec parse_output(const Value& value) {
   for (std::size_t at; (at = plain.find("{name}")) != std::string::npos;) plain.replace(at, 6, "name");
   file_name_from(Value(plain, file->mark()), "file");
   if (plain == output.file)
-    throw ConfigError(file->mark(), "'file' is '" + output.file + "'; write {name} where the name of the attribution goes, since every attribution is rendered");
+    throw ConfigError(
+        file->mark(),
+        "'file' is '" + output.file +
+            "'; write {name} where the name of the attribution goes, since every attribution is rendered");
   return output;
 }
 
@@ -211,12 +227,14 @@ Choice parse_choice(const Value& value, std::string_view what) {
   choice.where = value.mark();
   if (!value.is_map()) {
     if (!value.is_string())
-      throw ConfigError(value.mark(), "expected the name of a " + std::string(what) + " or 'name: {parameter: value}', found " + std::string(value.type_name()));
+      throw ConfigError(value.mark(), "expected the name of a " + std::string(what) +
+                                          " or 'name: {parameter: value}', found " + std::string(value.type_name()));
     choice.name = value.as_string();
     return choice;
   }
   if (value.as_map().size() != 1)
-    throw ConfigError(value.mark(), "expected one " + std::string(what) + " as 'name: {parameter: value}', found a mapping with " +
+    throw ConfigError(value.mark(), "expected one " + std::string(what) +
+                                        " as 'name: {parameter: value}', found a mapping with " +
                                         std::to_string(value.as_map().size()) + " keys; write several as a list");
   const auto& [name, params] = value.as_map().front();
   if (!params.is_null()) params.as_map();
@@ -233,13 +251,15 @@ GenerationConfig parse_generation(const Value& value) {
   if (const Value* v = value.find("temperature")) {
     config.temperature = v->as_double();
     if (!(config.temperature > 0) || !std::isfinite(config.temperature))
-      throw ConfigError(v->mark(), "'temperature' is " + std::to_string(config.temperature) + "; expected a number above 0");
+      throw ConfigError(v->mark(),
+                        "'temperature' is " + std::to_string(config.temperature) + "; expected a number above 0");
   }
   if (const Value* v = value.find("top_k")) config.top_k = integer_from(*v, "top_k", 0);
   if (const Value* v = value.find("top_p")) {
     config.top_p = v->as_double();
     if (!(config.top_p > 0 && config.top_p <= 1))
-      throw ConfigError(v->mark(), "'top_p' is " + std::to_string(config.top_p) + "; expected a number above 0 and at most 1");
+      throw ConfigError(v->mark(),
+                        "'top_p' is " + std::to_string(config.top_p) + "; expected a number above 0 and at most 1");
   }
   if (const Value* v = value.find("seed")) config.seed = static_cast<std::uint64_t>(integer_from(*v, "seed", 0));
   if (const Value* v = value.find("eos"); v && !v->is_null()) {
@@ -248,7 +268,8 @@ GenerationConfig parse_generation(const Value& value) {
   }
   if (const Value* v = value.find("stop"); v && !v->is_null())
     for (const Value& stop : one_or_many(*v)) {
-      if (stop.as_string().empty()) throw ConfigError(stop.mark(), "'stop' is empty text; expected text that ends a continuation");
+      if (stop.as_string().empty())
+        throw ConfigError(stop.mark(), "'stop' is empty text; expected text that ends a continuation");
       config.stop.push_back(stop.as_string());
     }
   return config;
@@ -258,15 +279,16 @@ std::int64_t parse_bytes(const Value& value) {
   if (value.is_int()) return integer_from(value, "memory", 0);
   const std::string& given = value.as_string();
   const auto wrong = [&] {
-    return ConfigError(value.mark(), "'memory' is '" + given + "'; expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB");
+    return ConfigError(value.mark(),
+                       "'memory' is '" + given + "'; expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB");
   };
   char* rest = nullptr;
   const double amount = std::strtod(given.c_str(), &rest);
   std::string unit = rest;
   std::erase(unit, ' ');
-  static const std::map<std::string, double> kUnits{{"", 1},      {"B", 1},          {"kB", 1e3},        {"KB", 1e3},       {"MB", 1e6},
-                                                    {"GB", 1e9},  {"KiB", 1024.0},   {"MiB", 1048576.0}, {"GiB", 1073741824.0}, {"K", 1024.0},
-                                                    {"M", 1048576.0}, {"G", 1073741824.0}};
+  static const std::map<std::string, double> kUnits{
+      {"", 1},         {"B", 1},           {"kB", 1e3},           {"KB", 1e3},   {"MB", 1e6},      {"GB", 1e9},
+      {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}, {"K", 1024.0}, {"M", 1048576.0}, {"G", 1073741824.0}};
   const auto found = kUnits.find(unit);
   if (rest == given.c_str() || found == kUnits.end() || !(amount >= 0) || amount * found->second > 9e18) throw wrong();
   return static_cast<std::int64_t>(amount * found->second);
@@ -280,7 +302,8 @@ std::string find_model(const std::string& path, const fs::path& base) {
     while (!rest.empty()) {
       const std::string_view folder = rest.substr(0, rest.find(':'));
       rest.remove_prefix(std::min(rest.size(), folder.size() + 1));
-      if (!folder.empty() && fs::exists(fs::path(folder) / path)) return fs::absolute(fs::path(folder) / path).lexically_normal().string();
+      if (!folder.empty() && fs::exists(fs::path(folder) / path))
+        return fs::absolute(fs::path(folder) / path).lexically_normal().string();
     }
   }
   return here.string();
@@ -291,15 +314,19 @@ Experiment load_experiment(const fs::path& path) {
   const Value document = load_yaml(path);
   Experiment experiment = parse_experiment(document, file.parent_path());
   experiment.file = file;
-  if (!document.find("name")) experiment.name = file_name_from(Value(file.stem().string(), {path.string(), 0, 0}), "name");
+  if (!document.find("name"))
+    experiment.name = file_name_from(Value(file.stem().string(), {path.string(), 0, 0}), "name");
   return experiment;
 }
 
 Experiment parse_experiment(const Value& document, const fs::path& base) {
   if (!document.is_map())
-    throw ConfigError(document.mark(), "an experiment is a mapping with the keys model, inputs and attributions; found " + std::string(document.type_name()));
-  document.require_known_keys({"name", "model", "inputs", "generation", "attributions", "outputs", "seed", "threads", "memory", "batch_size",
-                               "attribute_target", "include_eos_baseline", "plugins", "output_dir"});
+    throw ConfigError(document.mark(),
+                      "an experiment is a mapping with the keys model, inputs and attributions; found " +
+                          std::string(document.type_name()));
+  document.require_known_keys({"name", "model", "inputs", "generation", "attributions", "outputs", "seed", "threads",
+                               "memory", "batch_size", "attribute_target", "include_eos_baseline", "plugins",
+                               "output_dir"});
   Experiment experiment;
   if (const Value* v = document.find("name")) experiment.name = file_name_from(*v, "name");
   if (const Value* v = document.find("seed")) experiment.seed = static_cast<std::uint64_t>(integer_from(*v, "seed", 0));
@@ -308,7 +335,8 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
     experiment.generation = parse_generation(*v);
     if (!v->find("seed")) experiment.generation.seed = experiment.seed;
   }
-  if (const Value* v = document.find("threads")) experiment.threads = static_cast<int>(integer_from(*v, "threads", 0, 4096));
+  if (const Value* v = document.find("threads"))
+    experiment.threads = static_cast<int>(integer_from(*v, "threads", 0, 4096));
   if (const Value* v = document.find("memory")) experiment.memory_bytes = parse_bytes(*v);
   if (const Value* v = document.find("batch_size")) experiment.batch_size = integer_from(*v, "batch_size", 1);
   if (const Value* v = document.find("attribute_target")) experiment.attribute_target = v->as_bool();
@@ -320,7 +348,8 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
         experiment.plugin_paths.push_back(fs::absolute(base / expand_home(path.as_string())).lexically_normal());
   }
   const Value* output_dir = document.find("output_dir");
-  experiment.output_dir = output_dir ? fs::absolute(base / expand_home(output_dir->as_string())).lexically_normal() : fs::absolute("runs");
+  experiment.output_dir =
+      output_dir ? fs::absolute(base / expand_home(output_dir->as_string())).lexically_normal() : fs::absolute("runs");
   parse_attributions(document.at("attributions"), experiment);
   experiment.outputs = {{{"terminal", {}, {}}, ""}};
   if (const Value* v = document.find("outputs"); v && !v->is_null()) {

@@ -13,10 +13,11 @@ namespace whence::host {
 
 /// One text to attribute.
 struct InputText {
-  std::string id;                          ///< unique in the run; default: its index
-  std::string text;                        ///< prompt, or source of an encoder-decoder model
-  std::optional<std::string> generated;    ///< full forced text (decoder-only: starts with the prompt); absent: generate
-  std::optional<std::int64_t> start, end;  ///< explained positions [start, end) of the target; negative counts from the end
+  std::string id;                        ///< unique in the run; default: its index
+  std::string text;                      ///< prompt, or source of an encoder-decoder model
+  std::optional<std::string> generated;  ///< full forced text (decoder-only: starts with the prompt); absent: generate
+  std::optional<std::int64_t> start,
+      end;  ///< explained positions [start, end) of the target; negative counts from the end
   Mark where;
 
   bool operator==(const InputText& other) const;  ///< `where` aside
@@ -50,7 +51,8 @@ struct Experiment {
   std::optional<std::string> model_plugin;  ///< absent: the one that recognises the checkpoint
   std::string dtype = "float32";
   std::vector<InputText> inputs;
-  std::optional<std::filesystem::path> input_file;  ///< where the inputs were read from, if not from the experiment itself
+  std::optional<std::filesystem::path>
+      input_file;  ///< where the inputs were read from, if not from the experiment itself
   GenerationConfig generation;
   std::vector<AttributionSpec> attributions;
   std::vector<OutputSpec> outputs;
@@ -64,8 +66,8 @@ struct Experiment {
   std::filesystem::path output_dir = "runs";  ///< parent of run directories
 };
 
-/// Throws ConfigError/UnknownName with file:line:column, InputError for the file of inputs; relative paths are relative to the
-/// experiment's folder.
+/// Throws ConfigError/UnknownName with file:line:column, InputError for the file of inputs; relative paths are relative
+/// to the experiment's folder.
 Experiment load_experiment(const std::filesystem::path& path);
 Experiment parse_experiment(const Value& document, const std::filesystem::path& base);
 /// The experiment with every default written out, as stored in a run directory: parses to an equal experiment.
@@ -77,12 +79,12 @@ Choice parse_choice(const Value& value, std::string_view what);
 GenerationConfig parse_generation(const Value& value);
 /// A number of bytes, or text such as "2 GiB".
 std::int64_t parse_bytes(const Value& value);
-/// Absolute path of a checkpoint: "~" is the home folder; what does not lie in `base` and is a bare name is looked for in the
-/// folders of WHENCE_MODELS (colon separated). A path that exists nowhere comes back as if it lay in `base`.
+/// Absolute path of a checkpoint: "~" is the home folder; what does not lie in `base` and is a bare name is looked for
+/// in the folders of WHENCE_MODELS (colon separated). A path that exists nowhere comes back as if it lay in `base`.
 std::string find_model(const std::string& path, const std::filesystem::path& base);
 
-/// Texts of a file: one per line, or one JSON object per line when its name ends in ".jsonl". `fields` maps text, generated,
-/// id, start and end to the members that hold them. Throws InputError with file:line.
+/// Texts of a file: one per line, or one JSON object per line when its name ends in ".jsonl". `fields` maps text,
+/// generated, id, start and end to the members that hold them. Throws InputError with file:line.
 std::vector<InputText> read_inputs(const std::filesystem::path& file, const Value& fields);
 /// Gives every input without an id its index and throws ConfigError when two share one.
 void name_inputs(std::vector<InputText>& inputs);

@@ -23,12 +23,12 @@ const nlohmann::json* find(const nlohmann::json& record, const std::string& memb
 }
 
 std::string text_of(const nlohmann::json& value, const std::string& where, const std::string& member) {
-  if (!value.is_string())
-    throw InputError(where + ": '" + member + "' is " + value.type_name() + "; expected text");
+  if (!value.is_string()) throw InputError(where + ": '" + member + "' is " + value.type_name() + "; expected text");
   return value.get<std::string>();
 }
 
-std::optional<std::int64_t> position_of(const nlohmann::json& record, const std::string& where, const std::string& member) {
+std::optional<std::int64_t> position_of(const nlohmann::json& record, const std::string& where,
+                                        const std::string& member) {
   const nlohmann::json* value = find(record, member);
   if (!value) return {};
   if (!value->is_number_integer())
@@ -70,14 +70,16 @@ InputText read_record(const std::string& line, const std::string& where, const V
 }  // namespace
 
 bool InputText::operator==(const InputText& other) const {
-  return id == other.id && text == other.text && generated == other.generated && start == other.start && end == other.end;
+  return id == other.id && text == other.text && generated == other.generated && start == other.start &&
+         end == other.end;
 }
 
 std::vector<InputText> read_inputs(const std::filesystem::path& file, const Value& fields) {
   if (!fields.is_null()) fields.require_known_keys(kFields);
   const bool records = file.extension() == ".jsonl";
   if (!records && !fields.is_null())
-    throw ConfigError(fields.mark(), "'fields' needs a file of JSON objects; " + file.string() + " does not end in .jsonl");
+    throw ConfigError(fields.mark(),
+                      "'fields' needs a file of JSON objects; " + file.string() + " does not end in .jsonl");
   std::ifstream stream(file, std::ios::binary);
   if (!stream || std::filesystem::is_directory(file))
     throw InputError(file.string() + ": cannot be read; expected a file of texts, one per line");
@@ -99,7 +101,8 @@ void name_inputs(std::vector<InputText>& inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].id.empty()) inputs[i].id = std::to_string(i);
     if (!seen.insert(inputs[i].id).second)
-      throw ConfigError(inputs[i].where, "two inputs have the id '" + inputs[i].id + "'; ids name them in results, so each needs its own");
+      throw ConfigError(inputs[i].where, "two inputs have the id '" + inputs[i].id +
+                                             "'; ids name them in results, so each needs its own");
   }
 }
 

@@ -16,7 +16,8 @@ std::string joined(const std::vector<std::string>& names) {
 std::vector<std::string> usable_plugins(const Catalogue& catalogue) {
   std::vector<std::string> names;
   for (const PluginInfo& plugin : catalogue.plugins())
-    if (plugin.kind == PluginKind::model && plugin.problem.empty() && plugin.shadowed_by.empty()) names.push_back(plugin.name);
+    if (plugin.kind == PluginKind::model && plugin.problem.empty() && plugin.shadowed_by.empty())
+      names.push_back(plugin.name);
   return names;
 }
 
@@ -37,14 +38,19 @@ std::vector<std::filesystem::path> architecture_files() {
 LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin,
                        const std::string& dtype) {
   if (!std::filesystem::exists(path))
-    throw ModelError(path + ": no such file or directory; expected a GGUF file or a folder with config.json, weights and tokenizer "
-                            "(bare names are also looked for in the folders of WHENCE_MODELS)");
+    throw ModelError(
+        path +
+        ": no such file or directory; expected a GGUF file or a folder with config.json, weights and tokenizer "
+        "(bare names are also looked for in the folders of WHENCE_MODELS)");
   ModelRequest request{path, dtype, {}};
   for (const auto& file : architecture_files()) request.architectures.push_back(load_yaml(file));
 
-  const std::vector<std::string> candidates = plugin ? std::vector<std::string>{*plugin} : usable_plugins(host.catalogue());
+  const std::vector<std::string> candidates =
+      plugin ? std::vector<std::string>{*plugin} : usable_plugins(host.catalogue());
   if (candidates.empty())
-    throw PluginError(path, "model", "no usable model plugin is installed; 'whence doctor' shows where plugins are searched and what is wrong");
+    throw PluginError(
+        path, "model",
+        "no usable model plugin is installed; 'whence doctor' shows where plugins are searched and what is wrong");
   for (const std::string& name : candidates) {
     LoadedModel loaded;
     loaded.plugin = name;

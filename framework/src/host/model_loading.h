@@ -16,8 +16,8 @@ struct LoadedModel {
   std::string plugin;
 };
 
-/// Opens a checkpoint with the named model plugin or, without a name, with the first that recognises it. Throws ModelError,
-/// UnknownName, PluginError; ConfigError for a broken architecture file.
+/// Opens a checkpoint with the named model plugin or, without a name, with the first that recognises it. Throws
+/// ModelError, UnknownName, PluginError; ConfigError for a broken architecture file.
 LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin,
                        const std::string& dtype);
 

@@ -24,14 +24,17 @@ std::string shape_text(const Tensor& tensor) {
   return text + "]";
 }
 
-TensorDeviation compare_tensor(TensorDeviation deviation, const Tensor& stored, const Tensor& made, const ReproduceOptions& options) {
+TensorDeviation compare_tensor(TensorDeviation deviation, const Tensor& stored, const Tensor& made,
+                               const ReproduceOptions& options) {
   const auto differ = [&](const std::string& problem) {
     deviation.agrees = false;
     deviation.problem = problem;
     return deviation;
   };
-  if (!stored.defined() || !made.defined()) return differ(stored.defined() ? "stored, but not made again" : "made, but not stored");
-  if (stored.sizes() != made.sizes()) return differ("stored with shape " + shape_text(stored) + ", made with " + shape_text(made));
+  if (!stored.defined() || !made.defined())
+    return differ(stored.defined() ? "stored, but not made again" : "made, but not stored");
+  if (stored.sizes() != made.sizes())
+    return differ("stored with shape " + shape_text(stored) + ", made with " + shape_text(made));
   if (stored.numel() == 0) return deviation;
   const Tensor expected = stored.to(at::kDouble), found = made.to(at::kDouble);
   if (!expected.isnan().equal(found.isnan())) return differ("blanks (NaN) stand at other places");
@@ -47,8 +50,9 @@ TensorDeviation compare_tensor(TensorDeviation deviation, const Tensor& stored, 
   return deviation;
 }
 
-std::vector<TensorDeviation> compare_sequence(const std::string& name, const std::string& sequence, const SequenceAttribution& stored,
-                                              const SequenceAttribution& made, const ReproduceOptions& options) {
+std::vector<TensorDeviation> compare_sequence(const std::string& name, const std::string& sequence,
+                                              const SequenceAttribution& stored, const SequenceAttribution& made,
+                                              const ReproduceOptions& options) {
   const TensorDeviation blank{name, sequence, "", 0, 0, true, ""};
   const auto named = [&](const std::string& tensor) {
     TensorDeviation deviation = blank;
@@ -60,9 +64,11 @@ std::vector<TensorDeviation> compare_sequence(const std::string& name, const std
   if (!tokens.agrees) tokens.problem = "other tokens or positions";
   std::vector<TensorDeviation> result{tokens};
   const auto add = [&](const std::string& tensor, const Tensor& expected, const Tensor& found) {
-    if (expected.defined() || found.defined()) result.push_back(compare_tensor(named(tensor), expected, found, options));
+    if (expected.defined() || found.defined())
+      result.push_back(compare_tensor(named(tensor), expected, found, options));
   };
-  const auto add_all = [&](const std::string& group, const std::map<std::string, Tensor>& expected, const std::map<std::string, Tensor>& found) {
+  const auto add_all = [&](const std::string& group, const std::map<std::string, Tensor>& expected,
+                           const std::map<std::string, Tensor>& found) {
     std::map<std::string, Tensor> every = expected;
     every.insert(found.begin(), found.end());
     const auto in = [](const std::map<std::string, Tensor>& map, const std::string& key) {
@@ -113,8 +119,10 @@ std::vector<std::string> changed_model_files(const Json& manifest, const std::st
     const std::string then = entry.at("sha256").get<std::string>();
     // A single file may have been moved under another name.
     const auto found = files.size() == 1 && now.size() == 1 ? now.begin() : now.find(name);
-    if (found == now.end()) changes.push_back("model file " + name + ": is missing (sha256 was " + then + ")");
-    else if (found->second != then) changes.push_back(change("model file " + name, then, found->second));
+    if (found == now.end())
+      changes.push_back("model file " + name + ": is missing (sha256 was " + then + ")");
+    else if (found->second != then)
+      changes.push_back(change("model file " + name, then, found->second));
   }
   return changes;
 }
@@ -125,7 +133,8 @@ std::vector<std::string> changed_plugins(const Json& manifest, const Catalogue& 
     const PluginKind kind = kind_from_name(entry.at("kind").get<std::string>());
     const std::string name = entry.at("name").get<std::string>(), then = entry.at("sha256").get<std::string>();
     const PluginInfo& plugin = catalogue.find(kind, name);
-    if (plugin.sha256 != then) changes.push_back(change(std::string(kind_name(kind)) + " plugin " + name, then, plugin.sha256));
+    if (plugin.sha256 != then)
+      changes.push_back(change(std::string(kind_name(kind)) + " plugin " + name, then, plugin.sha256));
   }
   return changes;
 }
@@ -135,28 +144,31 @@ std::vector<std::string> changed_results(const Json& manifest, const fs::path& d
   for (const Json& entry : manifest.at("files")) {
     const std::string name = entry.at("path").get<std::string>(), then = entry.at("sha256").get<std::string>();
     if (!name.starts_with("results/") || name.find("..") != std::string::npos) continue;
-    if (const std::string now = sha256_of_file(directory / name); now != then) changes.push_back(change("stored " + name, then, now));
+    if (const std::string now = sha256_of_file(directory / name); now != then)
+      changes.push_back(change("stored " + name, then, now));
   }
   return changes;
 }
 
 }  // namespace
 
-std::vector<TensorDeviation> compare(const std::string& name, const AttributionOutput& stored, const AttributionOutput& made,
-                                     const ReproduceOptions& options) {
+std::vector<TensorDeviation> compare(const std::string& name, const AttributionOutput& stored,
+                                     const AttributionOutput& made, const ReproduceOptions& options) {
   std::vector<TensorDeviation> result;
   if (stored.sequences.size() != made.sequences.size())
     return {{name, "all", "sequences", 0, 0, false,
              "stored " + std::to_string(stored.sequences.size()) + ", made " + std::to_string(made.sequences.size())}};
   for (std::size_t i = 0; i < stored.sequences.size(); ++i)
-    for (TensorDeviation& deviation : compare_sequence(name, std::to_string(i), stored.sequences[i], made.sequences[i], options))
+    for (TensorDeviation& deviation :
+         compare_sequence(name, std::to_string(i), stored.sequences[i], made.sequences[i], options))
       result.push_back(std::move(deviation));
   return result;
 }
 
 Reproduction reproduce(const PluginHost& host, const fs::path& directory, const ReproduceOptions& options) {
   if (!fs::exists(directory / kManifestFile) || !fs::exists(directory / kExperimentFile))
-    throw InputError(directory.string() + ": is no run directory; expected one that 'whence run' made, with " + kManifestFile + " and " + kExperimentFile);
+    throw InputError(directory.string() + ": is no run directory; expected one that 'whence run' made, with " +
+                     kManifestFile + " and " + kExperimentFile);
   const Json manifest = read_manifest(directory / kManifestFile);
   Experiment experiment = load_experiment(directory / kExperimentFile);
   if (!experiment.plugin_paths.empty() && options.listener.notice)

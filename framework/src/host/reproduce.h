@@ -15,7 +15,7 @@ struct TensorDeviation {
   double largest_absolute = 0;
   double largest_relative = 0;  ///< of elements that count: those above the absolute tolerance
   bool agrees = true;
-  std::string problem;          ///< what cannot be compared, e.g. another shape; empty otherwise
+  std::string problem;  ///< what cannot be compared, e.g. another shape; empty otherwise
 };
 
 struct Reproduction {
@@ -28,18 +28,18 @@ struct Reproduction {
 struct ReproduceOptions {
   /// An element agrees when it deviates by at most `relative * |stored| + absolute * largest |stored| of the tensor`.
   double relative = 1e-3, absolute = 1e-5;
-  bool allow_changed = false;          ///< go on when the checkpoint is another one
-  std::optional<std::string> model;    ///< where the checkpoint lies now, if it was moved
+  bool allow_changed = false;        ///< go on when the checkpoint is another one
+  std::optional<std::string> model;  ///< where the checkpoint lies now, if it was moved
   RunListener listener;
 };
 
-/// Makes the run in `directory` again from its own experiment file and compares every tensor. Plugin folders named in that file
-/// are not searched: a run directory may come from somebody else. Throws InputError for a folder that is no run, and
-/// DisagreementError when the checkpoint changed and that isn't allowed.
+/// Makes the run in `directory` again from its own experiment file and compares every tensor. Plugin folders named in
+/// that file are not searched: a run directory may come from somebody else. Throws InputError for a folder that is no
+/// run, and DisagreementError when the checkpoint changed and that isn't allowed.
 Reproduction reproduce(const PluginHost& host, const std::filesystem::path& directory, const ReproduceOptions& options);
 
 /// Every tensor of two results, in the order of the stored one.
-std::vector<TensorDeviation> compare(const std::string& name, const AttributionOutput& stored, const AttributionOutput& made,
-                                     const ReproduceOptions& options);
+std::vector<TensorDeviation> compare(const std::string& name, const AttributionOutput& stored,
+                                     const AttributionOutput& made, const ReproduceOptions& options);
 
 }  // namespace whence::host

@@ -29,18 +29,24 @@ class Stopwatch {
 
 std::string file_of(const OutputSpec& output, const std::string& attribution) {
   std::string file = output.file;
-  for (std::size_t at = 0; (at = file.find("{name}", at)) != std::string::npos; at += attribution.size()) file.replace(at, 6, attribution);
+  for (std::size_t at = 0; (at = file.find("{name}", at)) != std::string::npos; at += attribution.size())
+    file.replace(at, 6, attribution);
   return file;
 }
 
 void check_output_files(const Experiment& experiment) {
-  std::map<std::string, std::string> taken{{kExperimentFile, "the experiment"}, {kManifestFile, "the manifest"}, {kCrateFile, "the description of the folder"}};
+  std::map<std::string, std::string> taken{{kExperimentFile, "the experiment"},
+                                           {kManifestFile, "the manifest"},
+                                           {kCrateFile, "the description of the folder"}};
   for (const OutputSpec& output : experiment.outputs) {
     if (output.file.empty()) continue;
     for (const AttributionSpec& spec : experiment.attributions)
-      if (const auto [entry, added] = taken.emplace(file_of(output, spec.name), "renderer '" + output.renderer.name + "'"); !added)
-        throw ConfigError(output.renderer.where, "the file '" + entry->first + "' would be written twice, by " + entry->second + " and by renderer '" +
-                                                     output.renderer.name + "'; give one another 'file'");
+      if (const auto [entry, added] =
+              taken.emplace(file_of(output, spec.name), "renderer '" + output.renderer.name + "'");
+          !added)
+        throw ConfigError(output.renderer.where, "the file '" + entry->first + "' would be written twice, by " +
+                                                     entry->second + " and by renderer '" + output.renderer.name +
+                                                     "'; give one another 'file'");
   }
 }
 
@@ -67,8 +73,7 @@ std::vector<NamedOutput> stored_outputs(const Experiment& experiment, const fs::
 void check_experiment(const Catalogue& catalogue, const Experiment& experiment) {
   if (experiment.model_plugin) check_choice(catalogue, PluginKind::model, {*experiment.model_plugin, {}, {}});
   for (const AttributionSpec& spec : experiment.attributions) check_attribution(catalogue, spec);
-  for (const OutputSpec& output : experiment.outputs)
-    check_choice(catalogue, PluginKind::renderer, output.renderer);
+  for (const OutputSpec& output : experiment.outputs) check_choice(catalogue, PluginKind::renderer, output.renderer);
   check_output_files(experiment);
 }
 
@@ -79,10 +84,13 @@ ComputedRun compute(const PluginHost& host, const Experiment& experiment, const 
   run.loaded = load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
   run.load_seconds = watch.lap();
   const Model& model = *run.loaded.model;
-  run.texts = prepare_sequences(model, experiment.inputs, experiment.generation, {experiment.batch_size, phase("generating")});
+  run.texts =
+      prepare_sequences(model, experiment.inputs, experiment.generation, {experiment.batch_size, phase("generating")});
   run.generation_seconds = watch.lap();
   for (const AttributionSpec& spec : experiment.attributions) {
-    AttributeOptions options{experiment.batch_size, experiment.attribute_target, experiment.eos_baseline, experiment.memory_bytes, phase(spec.name), listener.warn};
+    AttributeOptions options{experiment.batch_size,   experiment.attribute_target,
+                             experiment.eos_baseline, experiment.memory_bytes,
+                             phase(spec.name),        listener.warn};
     NamedOutput result{spec, attribute(model, host, run.texts, spec, options)};
     for (auto& [key, value] : result.output.info)
       if (key == "generation_args") value = resolved(experiment).at("generation");
@@ -94,12 +102,17 @@ ComputedRun compute(const PluginHost& host, const Experiment& experiment, const 
 
 std::string run_key(const Catalogue& catalogue, const Experiment& experiment) {
   std::string text = to_yaml(resolved(essence(experiment))) + WHENCE_VERSION + "\n" + WHENCE_BUILD_ID + "\n";
-  for (const fs::path& file : checkpoint_files(experiment.model_path)) text += file.filename().string() + " " + sha256_of_file(file) + "\n";
-  for (const fs::path& file : architecture_files()) text += file.filename().string() + " " + sha256_of_file(file) + "\n";
-  const auto add = [&](PluginKind kind, const std::string& name) { text += name + " " + catalogue.find(kind, name).sha256 + "\n"; };
+  for (const fs::path& file : checkpoint_files(experiment.model_path))
+    text += file.filename().string() + " " + sha256_of_file(file) + "\n";
+  for (const fs::path& file : architecture_files())
+    text += file.filename().string() + " " + sha256_of_file(file) + "\n";
+  const auto add = [&](PluginKind kind, const std::string& name) {
+    text += name + " " + catalogue.find(kind, name).sha256 + "\n";
+  };
   // Which model plugin recognises the checkpoint is known only after opening libraries, so all of them count.
   for (const PluginInfo& plugin : catalogue.plugins())
-    if (plugin.kind == PluginKind::model && plugin.shadowed_by.empty() && (!experiment.model_plugin || plugin.name == *experiment.model_plugin))
+    if (plugin.kind == PluginKind::model && plugin.shadowed_by.empty() &&
+        (!experiment.model_plugin || plugin.name == *experiment.model_plugin))
       text += plugin.name + " " + plugin.sha256 + "\n";
   for (const AttributionSpec& spec : experiment.attributions) {
     add(PluginKind::method, spec.method.name);
@@ -113,9 +126,11 @@ std::string render(const PluginHost& host, const OutputSpec& output, const Named
   return host.make_renderer(output.renderer)->render(aggregated(host, result.output, result.spec.aggregation), canvas);
 }
 
-RunResult run_experiment(const PluginHost& host, const Experiment& experiment, bool force, const RunListener& listener) {
+RunResult run_experiment(const PluginHost& host, const Experiment& experiment, bool force,
+                         const RunListener& listener) {
   check_experiment(host.catalogue(), experiment);
-  if (!fs::exists(experiment.model_path)) load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
+  if (!fs::exists(experiment.model_path))
+    load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
   const std::string key = run_key(host.catalogue(), experiment);
   constexpr std::size_t kShownKey = 8;
   RunResult result;

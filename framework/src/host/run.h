@@ -45,9 +45,10 @@ struct RunResult {
   std::vector<NamedOutput> outputs;
 };
 
-/// Runs an experiment into `<output_dir>/<name>-<key>`. The key stands for the experiment, the model, the plugins and the version
-/// of whence, so a run that exists is not made again unless `force`. Throws what its parts throw.
-RunResult run_experiment(const PluginHost& host, const Experiment& experiment, bool force, const RunListener& listener = {});
+/// Runs an experiment into `<output_dir>/<name>-<key>`. The key stands for the experiment, the model, the plugins and
+/// the version of whence, so a run that exists is not made again unless `force`. Throws what its parts throw.
+RunResult run_experiment(const PluginHost& host, const Experiment& experiment, bool force,
+                         const RunListener& listener = {});
 
 /// Hash of everything a result depends on, 64 hexadecimal digits.
 std::string run_key(const Catalogue& catalogue, const Experiment& experiment);

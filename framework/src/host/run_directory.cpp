@@ -62,7 +62,8 @@ void remove_leftovers(const fs::path& target) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(prefix)) continue;
     const long process = std::atol(name.c_str() + prefix.size());
-    if (process > 0 && ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH) fs::remove_all(entry.path(), ignored);
+    if (process > 0 && ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH)
+      fs::remove_all(entry.path(), ignored);
   }
 }
 
@@ -72,13 +73,16 @@ fs::path partial_name(const fs::path& target) {
 
 }  // namespace
 
-StagedDirectory::StagedDirectory(fs::path target) : target_(fs::absolute(std::move(target)).lexically_normal()), staging_(partial_name(target_)) {
+StagedDirectory::StagedDirectory(fs::path target)
+    : target_(fs::absolute(std::move(target)).lexically_normal()), staging_(partial_name(target_)) {
   std::error_code failed;
   fs::create_directories(target_.parent_path(), failed);
   remove_leftovers(target_);
   fs::remove_all(staging_, failed);
   fs::create_directory(staging_, failed);
-  if (failed) throw InputError(staging_.parent_path().string() + ": no folder can be made there: " + failed.message() + "; choose another output folder");
+  if (failed)
+    throw InputError(staging_.parent_path().string() + ": no folder can be made there: " + failed.message() +
+                     "; choose another output folder");
 }
 
 StagedDirectory::~StagedDirectory() {
@@ -116,7 +120,8 @@ std::string read_file(const fs::path& path) {
 void check_writable(const fs::path& path) {
   const fs::path target = fs::absolute(path);
   if (!fs::is_directory(target.parent_path()))
-    throw InputError(path.string() + ": cannot be written: the folder " + target.parent_path().string() + " does not exist; make it first");
+    throw InputError(path.string() + ": cannot be written: the folder " + target.parent_path().string() +
+                     " does not exist; make it first");
   if (fs::is_directory(target)) throw InputError(path.string() + ": cannot be written: it is a folder; name a file");
   if (::access(target.parent_path().c_str(), W_OK) != 0) fail(path, "written");
 }

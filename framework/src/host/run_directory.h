@@ -6,8 +6,8 @@
 
 namespace whence::host {
 
-/// A folder that comes into being whole: files are written beside its place, under a hidden name, synced to disk, and moved
-/// there by one rename. Without `publish` nothing stays.
+/// A folder that comes into being whole: files are written beside its place, under a hidden name, synced to disk, and
+/// moved there by one rename. Without `publish` nothing stays.
 class StagedDirectory {
  public:
   /// Also clears away what interrupted runs left for the same target. Throws InputError when the folder cannot be made.

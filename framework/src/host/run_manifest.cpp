@@ -50,7 +50,8 @@ Json plugin_entries(const PluginHost& host, const Experiment& experiment, const 
     add(PluginKind::method, result.spec.method.name);
     add(PluginKind::step_function, result.spec.attributed_function.name);
     for (const Choice& score : result.spec.step_scores) add(PluginKind::step_function, score.name);
-    for (const Choice& stage : result.spec.aggregation ? *result.spec.aggregation : default_aggregation(result.output)) add(PluginKind::aggregator, stage.name);
+    for (const Choice& stage : result.spec.aggregation ? *result.spec.aggregation : default_aggregation(result.output))
+      add(PluginKind::aggregator, stage.name);
   }
   for (const OutputSpec& output : experiment.outputs) add(PluginKind::renderer, output.renderer.name);
   Json entries = Json::array();
@@ -94,7 +95,10 @@ double seconds_of(const AttributionOutput& output) {
 
 const char* media_type(const std::string& file) {
   const std::string suffix = std::filesystem::path(file).extension();
-  return suffix == ".json" ? "application/json" : suffix == ".yaml" ? "application/yaml" : suffix == ".html" ? "text/html" : "text/plain";
+  return suffix == ".json"   ? "application/json"
+         : suffix == ".yaml" ? "application/yaml"
+         : suffix == ".html" ? "text/html"
+                             : "text/plain";
 }
 
 }  // namespace
@@ -110,8 +114,8 @@ std::vector<std::filesystem::path> checkpoint_files(const std::string& model_pat
   return files;
 }
 
-std::string manifest_json(const PluginHost& host, const Experiment& experiment, const std::string& key, const ComputedRun& run,
-                          const std::map<std::string, std::string>& files) {
+std::string manifest_json(const PluginHost& host, const Experiment& experiment, const std::string& key,
+                          const ComputedRun& run, const std::map<std::string, std::string>& files) {
   Json attributions = Json::array();
   for (const NamedOutput& result : run.outputs)
     attributions.push_back({{"name", result.spec.name},
@@ -121,13 +125,18 @@ std::string manifest_json(const PluginHost& host, const Experiment& experiment, 
   Json architectures = Json::array();
   for (const auto& file : architecture_files()) architectures.push_back(file_entry(file));
   Json contents = Json::array();
-  for (const auto& [name, bytes] : files) contents.push_back({{"path", name}, {"size", bytes.size()}, {"sha256", sha256_of_text(bytes)}});
+  for (const auto& [name, bytes] : files)
+    contents.push_back({{"path", name}, {"size", bytes.size()}, {"sha256", sha256_of_text(bytes)}});
   const Json manifest{
       {"format", 1},
       {"experiment", experiment.name},
       {"key", key},
       {"created", utc_now()},
-      {"software", {{"whence", WHENCE_VERSION}, {"plugin_abi", WHENCE_PLUGIN_ABI}, {"build_id", WHENCE_BUILD_ID}, {"libtorch", TORCH_VERSION}}},
+      {"software",
+       {{"whence", WHENCE_VERSION},
+        {"plugin_abi", WHENCE_PLUGIN_ABI},
+        {"build_id", WHENCE_BUILD_ID},
+        {"libtorch", TORCH_VERSION}}},
       {"machine", {{"cpu_capability", at::get_cpu_capability()}, {"threads", at::get_num_threads()}}},
       {"seed", experiment.seed},
       {"model", model_entry(experiment, run)},
@@ -135,12 +144,14 @@ std::string manifest_json(const PluginHost& host, const Experiment& experiment, 
       {"plugins", plugin_entries(host, experiment, run)},
       {"architectures", architectures},
       {"attributions", attributions},
-      {"seconds", {{"load", run.load_seconds}, {"generate", run.generation_seconds}, {"attribute", run.attribution_seconds}}},
+      {"seconds",
+       {{"load", run.load_seconds}, {"generate", run.generation_seconds}, {"attribute", run.attribution_seconds}}},
       {"files", contents}};
   return manifest.dump(2) + "\n";
 }
 
-std::string crate_json(const Experiment& experiment, const ComputedRun& run, const std::map<std::string, std::string>& files) {
+std::string crate_json(const Experiment& experiment, const ComputedRun& run,
+                       const std::map<std::string, std::string>& files) {
   const std::string now = utc_now();
   Json parts = Json::array(), results = Json::array(), graph = Json::array();
   graph.push_back({{"@id", kCrateFile},
@@ -150,23 +161,29 @@ std::string crate_json(const Experiment& experiment, const ComputedRun& run, con
   for (const auto& [name, bytes] : files) {
     parts.push_back({{"@id", name}});
     if (name != kExperimentFile) results.push_back({{"@id", name}});
-    graph.push_back({{"@id", name}, {"@type", "File"}, {"name", name}, {"contentSize", std::to_string(bytes.size())}, {"encodingFormat", media_type(name)}});
+    graph.push_back({{"@id", name},
+                     {"@type", "File"},
+                     {"name", name},
+                     {"contentSize", std::to_string(bytes.size())},
+                     {"encodingFormat", media_type(name)}});
   }
   parts.push_back({{"@id", kManifestFile}});
   graph.push_back({{"@id", kManifestFile},
                    {"@type", "File"},
                    {"name", "checksums, versions and costs of the run"},
                    {"encodingFormat", "application/json"}});
-  graph.push_back({{"@id", "./"},
-                   {"@type", "Dataset"},
-                   {"name", experiment.name},
-                   {"description", "Feature attributions of " + std::to_string(run.texts.size()) + " text(s) under the language model " +
-                                       run.loaded.model->info().name + ", made by whence"},
-                   {"datePublished", now},
-                   {"license", "not stated"},
-                   {"hasPart", parts},
-                   {"mentions", {{"@id", "#run"}}}});
-  graph.push_back({{"@id", "#whence"}, {"@type", "SoftwareApplication"}, {"name", "whence"}, {"softwareVersion", WHENCE_VERSION}});
+  graph.push_back(
+      {{"@id", "./"},
+       {"@type", "Dataset"},
+       {"name", experiment.name},
+       {"description", "Feature attributions of " + std::to_string(run.texts.size()) +
+                           " text(s) under the language model " + run.loaded.model->info().name + ", made by whence"},
+       {"datePublished", now},
+       {"license", "not stated"},
+       {"hasPart", parts},
+       {"mentions", {{"@id", "#run"}}}});
+  graph.push_back(
+      {{"@id", "#whence"}, {"@type", "SoftwareApplication"}, {"name", "whence"}, {"softwareVersion", WHENCE_VERSION}});
   graph.push_back({{"@id", "#run"},
                    {"@type", "CreateAction"},
                    {"name", "whence run"},

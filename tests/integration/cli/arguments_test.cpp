@@ -28,8 +28,10 @@ TEST(Arguments, PrintsItsVersion) {
 
 TEST(Arguments, NamesTheNearestCommandAndOption) {
   expect_error(whence_tool({"atribute"}), 2,
-               "unknown command 'atribute'; did you mean 'attribute'?; known: attribute, describe, doctor, list, reproduce, run, validate, view");
-  expect_error(whence_tool({"attribute", "--step_score_", "x"}), 2, "unknown option '--step-score-'; did you mean '--step-scores'?" + kSee);
+               "unknown command 'atribute'; did you mean 'attribute'?; known: attribute, describe, doctor, list, "
+               "reproduce, run, validate, view");
+  expect_error(whence_tool({"attribute", "--step_score_", "x"}), 2,
+               "unknown option '--step-score-'; did you mean '--step-scores'?" + kSee);
   expect_error(whence_tool({"attribute", "--zzz"}), 2, "unknown option '--zzz'" + kSee);
   expect_error(whence_tool({"attribute", "-q"}), 2, "unknown option '-q'" + kSee);
 }
@@ -49,16 +51,20 @@ TEST(Arguments, RefusesAmbiguousPrefixesAndMissingValues) {
 TEST(Arguments, ChecksValues) {
   expect_error(whence_tool({"attribute", "--hide=maybe"}), 2, "--hide-attributions: 'maybe' is neither yes nor no");
   expect_error(whence_tool({"attribute", "-m", "m", "-i", "a", "-bs", "x"}), 2, "--batch-size: 'x' is no integer");
-  expect_error(whence_tool({"attribute", "-m", "m", "-i", "a", "-bs", "0"}), 2, "--batch-size: 0 texts make no batch; expected at least 1");
-  expect_error(whence_tool({"attribute", "-m", "m", "-i", "a", "--dev", "cuda"}), 2, "--device: unknown device 'cuda'; known: cpu");
+  expect_error(whence_tool({"attribute", "-m", "m", "-i", "a", "-bs", "0"}), 2,
+               "--batch-size: 0 texts make no batch; expected at least 1");
+  expect_error(whence_tool({"attribute", "-m", "m", "-i", "a", "--dev", "cuda"}), 2,
+               "--device: unknown device 'cuda'; known: cpu");
   expect_error(whence_tool({"attribute", "extra"}), 2, "unexpected argument 'extra'");
-  expect_error(whence_tool({"list", "--threads", "-1", "--color", "sometimes", "methd"}), 2,
-               "unknown plugin kind 'methd'; did you mean 'method'?; known: aggregator, method, model, renderer, step_function");
+  expect_error(
+      whence_tool({"list", "--threads", "-1", "--color", "sometimes", "methd"}), 2,
+      "unknown plugin kind 'methd'; did you mean 'method'?; known: aggregator, method, model, renderer, step_function");
   expect_error(whence_tool({"view"}), 2, "the result file is missing");
 }
 
 TEST(Arguments, NamesWhatIsMissing) {
-  expect_error(whence_tool({"attribute", "-i", "a"}), 2, "--model-name-or-path: no model is given; name a GGUF file or the folder of a checkpoint");
+  expect_error(whence_tool({"attribute", "-i", "a"}), 2,
+               "--model-name-or-path: no model is given; name a GGUF file or the folder of a checkpoint");
   expect_error(whence_tool({"attribute", "-m", "m"}), 2,
                "--input-texts: no text to attribute; give at least one, or - to read lines from standard input");
   expect_error(whence_tool({"attribute", "-m", "m", "-i", "a", "b", "-g", "a c"}), 2,
@@ -72,10 +78,12 @@ TEST(Arguments, ChecksKwargs) {
   expect_error(with("--attribution_kwargs", "[1]"), 2, "--attribution-kwargs: expected a JSON object, found list");
   EXPECT_EQ(with("--attribution_kwargs", "{a}").status, 2);
   expect_error(with("--attribution_kwargs", "{\"n_stepz\": 2}"), 2,
-               "--attribution-kwargs: unknown parameter of the chosen method and step functions 'n_stepz'; did you mean 'n_steps'?; known: compat, "
+               "--attribution-kwargs: unknown parameter of the chosen method and step functions 'n_stepz'; did you "
+               "mean 'n_steps'?; known: compat, "
                "logprob, method, multiply_by_inputs, n_steps, return_convergence_delta");
-  expect_error(with("--attribution_kwargs", "{\"n_steps\": \"x\"}"), 2,
-               "--attribution-kwargs: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found text x");
+  expect_error(
+      with("--attribution_kwargs", "{\"n_steps\": \"x\"}"), 2,
+      "--attribution-kwargs: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found text x");
   EXPECT_EQ(with("--generation_kwargs", "{\"max_new_token\": 2}").status, 2);
   EXPECT_EQ(with("--generation_kwargs", "{\"num_beams\": 4}").status, 2);
   EXPECT_EQ(with("--model_kwargs", "{\"trust_remote_code\": true}").status, 2);
@@ -83,9 +91,10 @@ TEST(Arguments, ChecksKwargs) {
 }
 
 TEST(Arguments, NamesUnknownPlugins) {
-  expect_error(whence_tool({"attribute", "-m", "m", "-i", "a", "-a", "salency"}), 2,
-               "--attribution-method: unknown method 'salency'; did you mean 'saliency'?; known: attention, input_x_gradient, "
-               "integrated_gradients, occlusion, saliency");
+  expect_error(
+      whence_tool({"attribute", "-m", "m", "-i", "a", "-a", "salency"}), 2,
+      "--attribution-method: unknown method 'salency'; did you mean 'saliency'?; known: attention, input_x_gradient, "
+      "integrated_gradients, occlusion, saliency");
   EXPECT_EQ(whence_tool({"attribute", "-m", "m", "-i", "a", "-fn", "probabilty"}).status, 2);
   EXPECT_EQ(whence_tool({"attribute", "-m", "m", "-i", "a", "--step_scores", "entropy", "entropi"}).status, 2);
   EXPECT_EQ(whence_tool({"attribute", "-m", "m", "-i", "a", "--attribution_aggregators", "men"}).status, 2);

@@ -8,7 +8,8 @@ namespace {
 namespace fs = std::filesystem;
 
 std::vector<std::string> attribute(std::vector<std::string> more) {
-  std::vector<std::string> words{"attribute", "-m", kTinyModel, "-i", "The nurse told the", "-g", "The nurse told the doctor", "--quiet"};
+  std::vector<std::string> words{
+      "attribute", "-m", kTinyModel, "-i", "The nurse told the", "-g", "The nurse told the doctor", "--quiet"};
   words.insert(words.end(), more.begin(), more.end());
   return words;
 }
@@ -56,8 +57,8 @@ TEST(Attribute, HidesTheHeatmapAndIsQuiet) {
 }
 
 TEST(Attribute, TakesUnderscoresDashesPrefixesAndStandardInput) {
-  const Outcome made = whence_tool({"attribute", "--model-name", kTinyModel, "--input_texts", "-", "--generation-k", R"({"max_new_tokens": 2})",
-                                    "--hide_attr", "--json", "--quiet", "-bs", "1"},
+  const Outcome made = whence_tool({"attribute", "--model-name", kTinyModel, "--input_texts", "-", "--generation-k",
+                                    R"({"max_new_tokens": 2})", "--hide_attr", "--json", "--quiet", "-bs", "1"},
                                    {}, "The nurse\n\nIt was a\n");
   ASSERT_EQ(made.status, 0) << made.err;
   const auto info = nlohmann::json::parse(made.out).at("attributes").at("info");
@@ -68,19 +69,22 @@ TEST(Attribute, TakesUnderscoresDashesPrefixesAndStandardInput) {
 TEST(Attribute, CountsNegativePositionsFromTheEnd) {
   const Outcome made = whence_tool(attribute({"-s", "-2", "-e", "-1", "--json"}));
   ASSERT_EQ(made.status, 0) << made.err;
-  const auto sequence = nlohmann::json::parse(made.out).at("attributes").at("sequence_attributions")[0].at("attributes");
+  const auto sequence =
+      nlohmann::json::parse(made.out).at("attributes").at("sequence_attributions")[0].at("attributes");
   const int length = static_cast<int>(sequence.at("target").size());
   EXPECT_EQ(sequence.at("attr_pos_start"), length - 2);
   EXPECT_EQ(sequence.at("attr_pos_end"), length - 1);
 }
 
 TEST(Attribute, AppliesAggregatorsToWhatItSaves) {
-  const Outcome made = whence_tool(attribute({"-a", "attention", "--attribution_aggregators", "mean", "mean", "--attribution_selectors", "0", "-1", "--json"}));
+  const Outcome made = whence_tool(attribute({"-a", "attention", "--attribution_aggregators", "mean", "mean",
+                                              "--attribution_selectors", "0", "-1", "--json"}));
   ASSERT_EQ(made.status, 0) << made.err;
   EXPECT_EQ(nlohmann::json::parse(made.out).at("attributes").at("sequence_attributions")[0].at("__instance_type__")[1],
             "CoarseFeatureAttributionSequenceOutput");
   expect_error(whence_tool(attribute({"-a", "attention", "--attribution_aggregators", "mean"})), 2,
-               "--attribution-aggregators: the result still has the dimension 'layer'; name one more aggregator for each dimension that is left");
+               "--attribution-aggregators: the result still has the dimension 'layer'; name one more aggregator for "
+               "each dimension that is left");
   expect_error(whence_tool(attribute({"--attribution_aggregators", "mean", "--attribution_selectors", "1", "2"})), 2,
                "--attribution-selectors: 2 number(s) for 1 of --attribution-aggregators; give one for each");
   expect_error(whence_tool(attribute({"--rescale_attributions"})), 2,
@@ -88,16 +92,19 @@ TEST(Attribute, AppliesAggregatorsToWhatItSaves) {
 }
 
 TEST(Attribute, WarnsAboutAScoreWithoutEffect) {
-  const Outcome made = whence_tool({"attribute", "-m", kTinyModel, "-i", "It was", "-g", "It was a", "-a", "attention", "-fn", "logit", "--hide"});
+  const Outcome made = whence_tool(
+      {"attribute", "-m", kTinyModel, "-i", "It was", "-g", "It was a", "-a", "attention", "-fn", "logit", "--hide"});
   EXPECT_EQ(made.status, 0);
-  EXPECT_NE(made.err.find("whence: warning: method 'attention' does not explain a score, so attributed function 'logit' has no effect\n"), std::string::npos)
+  EXPECT_NE(made.err.find("whence: warning: method 'attention' does not explain a score, so attributed function "
+                          "'logit' has no effect\n"),
+            std::string::npos)
       << made.err;
 }
 
 TEST(Attribute, ReadsARealModelFromItsGgufFile) {
   const Outcome made = whence_tool({"attribute", "-m", WHENCE_MODELS_DIR "/SmolLM2-135M-Instruct.Q4_1.gguf", "-i",
-                                    "George was sick yesterday. His colleagues asked him to come", "--generation_kwargs", R"({"max_new_tokens": 2})", "--json",
-                                    "--quiet"});
+                                    "George was sick yesterday. His colleagues asked him to come",
+                                    "--generation_kwargs", R"({"max_new_tokens": 2})", "--json", "--quiet"});
   ASSERT_EQ(made.status, 0) << made.err;
   const auto info = nlohmann::json::parse(made.out).at("attributes").at("info");
   EXPECT_EQ(info.at("generated_texts")[0], "George was sick yesterday. His colleagues asked him to come to the");
@@ -111,31 +118,40 @@ TEST(Attribute, NamesTextsThatCannotBeAttributed) {
   };
   expect_error(with("", {}), 5, "input '0': the text is empty; a model needs at least one token to start from");
   expect_error(with("Hi there", {"-g", "Hello you"}), 5,
-               "input '0': the generated text does not extend the prompt: prompt 'Hi there', generated 'Hello you'; write the prompt at its beginning, too");
+               "input '0': the generated text does not extend the prompt: prompt 'Hi there', generated 'Hello you'; "
+               "write the prompt at its beginning, too");
   expect_error(with("the cat", {"-g", "the cat"}), 5,
                "input '0': the generated text adds no token to the prompt, so there is no step to explain; extend it");
   std::string longer = "a";
   for (int i = 0; i < 100; ++i) longer += " a";
   const Outcome too_long = with(longer, {});
   EXPECT_EQ(too_long.status, 5);
-  EXPECT_NE(too_long.err.find("the context of model 'llama' holds 64 and one must be left to generate; shorten the text"), std::string::npos) << too_long.err;
+  EXPECT_NE(
+      too_long.err.find("the context of model 'llama' holds 64 and one must be left to generate; shorten the text"),
+      std::string::npos)
+      << too_long.err;
   const Outcome split = with("The nurse to", {"-g", "The nurse told"});
   EXPECT_EQ(with("\xff", {}).status, 5);
   EXPECT_TRUE(split.status == 0 || split.err.find("are no prefix of those of the generated text") != std::string::npos);
   expect_error(whence_tool(attribute({"-s", "3", "-e", "2"})), 5,
                "input '0': positions [3, 2) hold no step; start must be below end (prompt: 8 tokens, text: 13)");
-  expect_error(whence_tool(attribute({"-e", "99"})), 5,
-               "input '0': positions [8, 99) end beyond the 13 tokens of the text; negative positions count from the end");
+  expect_error(
+      whence_tool(attribute({"-e", "99"})), 5,
+      "input '0': positions [8, 99) end beyond the 13 tokens of the text; negative positions count from the end");
   expect_error(whence_tool(attribute({"-s", "0"})), 5,
                "input '0': positions [0, 13) start before 1; the first token has no prefix that could explain it");
 }
 
 TEST(Attribute, NamesCheckpointsThatCannotBeLoaded) {
   const TemporaryFolder folder;
-  const auto with = [](const fs::path& model) { return whence_tool({"attribute", "-m", model.string(), "-i", "a", "--quiet"}); };
+  const auto with = [](const fs::path& model) {
+    return whence_tool({"attribute", "-m", model.string(), "-i", "a", "--quiet"});
+  };
   const Outcome missing = with(folder.path() / "none.gguf");
   EXPECT_EQ(missing.status, 4);
-  EXPECT_TRUE(missing.err.starts_with("whence: error: " + (folder.path() / "none.gguf").string() + ": no such file or directory; expected")) << missing.err;
+  EXPECT_TRUE(missing.err.starts_with("whence: error: " + (folder.path() / "none.gguf").string() +
+                                      ": no such file or directory; expected"))
+      << missing.err;
 
   const fs::path model = copy_of_model(folder);
   fs::resize_file(model / "model.safetensors", 1000);
@@ -143,7 +159,8 @@ TEST(Attribute, NamesCheckpointsThatCannotBeLoaded) {
   EXPECT_EQ(truncated.status, 4);
   EXPECT_NE(truncated.err.find("model.safetensors: truncated"), std::string::npos) << truncated.err;
 
-  fs::copy_file(fs::path(kTinyModel) / "model.safetensors", model / "model.safetensors", fs::copy_options::overwrite_existing);
+  fs::copy_file(fs::path(kTinyModel) / "model.safetensors", model / "model.safetensors",
+                fs::copy_options::overwrite_existing);
   fs::rename(model / "tokenizer.json", folder.path() / "tokenizer.json");
   const Outcome without_tokenizer = with(model);
   EXPECT_EQ(without_tokenizer.status, 4);
@@ -152,7 +169,9 @@ TEST(Attribute, NamesCheckpointsThatCannotBeLoaded) {
   folder.write("model/config.json", R"({"model_type": "lama"})");
   const Outcome unknown = with(model);
   EXPECT_EQ(unknown.status, 4);
-  EXPECT_NE(unknown.err.find("unknown architecture 'lama'; did you mean 'llama'?; known: llama, mistral"), std::string::npos) << unknown.err;
+  EXPECT_NE(unknown.err.find("unknown architecture 'lama'; did you mean 'llama'?; known: llama, mistral"),
+            std::string::npos)
+      << unknown.err;
 }
 
 TEST(Attribute, LeavesNoFileWhenItFails) {

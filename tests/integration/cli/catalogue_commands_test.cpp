@@ -20,7 +20,9 @@ TEST(List, ShowsEveryKindOrOne) {
   EXPECT_EQ(methods.out.find("renderer"), std::string::npos);
   EXPECT_NE(methods.out.find("  saliency "), std::string::npos);
   const auto json = nlohmann::json::parse(whence_tool({"list", "--json"}).out);
-  EXPECT_TRUE(std::any_of(json.begin(), json.end(), [](const auto& plugin) { return plugin.at("name") == "saliency" && plugin.at("problem") == ""; }));
+  EXPECT_TRUE(std::any_of(json.begin(), json.end(), [](const auto& plugin) {
+    return plugin.at("name") == "saliency" && plugin.at("problem") == "";
+  }));
 }
 
 TEST(List, ShowsWhatIsBrokenBesideWhatIsNot) {
@@ -35,28 +37,38 @@ TEST(List, ShowsWhatIsBrokenBesideWhatIsNot) {
 TEST(Describe, ShowsParameters) {
   const Outcome method = whence_tool({"describe", "integrated_gradients"});
   EXPECT_EQ(method.status, 0);
-  EXPECT_NE(method.out.find("  n_steps: int, default 50, at least 1, at most 10000\n"), std::string::npos) << method.out;
+  EXPECT_NE(method.out.find("  n_steps: int, default 50, at least 1, at most 10000\n"), std::string::npos)
+      << method.out;
   EXPECT_EQ(whence_tool({"describe", "method", "integrated_gradients"}).out, method.out);
   EXPECT_EQ(nlohmann::json::parse(whence_tool({"describe", "vnorm", "--json"}).out).at("name"), "scores");
   const Outcome unknown = whence_tool({"describe", "salency"});
   EXPECT_EQ(unknown.status, 2);
-  EXPECT_TRUE(unknown.err.starts_with("whence: error: unknown plugin 'salency'; did you mean 'saliency'?; known: ")) << unknown.err;
+  EXPECT_TRUE(unknown.err.starts_with("whence: error: unknown plugin 'salency'; did you mean 'saliency'?; known: "))
+      << unknown.err;
 }
 
 TEST(Validate, ChecksNamesAndParametersWithoutRunning) {
   const TemporaryFolder folder;
-  const std::string fine = folder.write("fine.yaml", experiment_with("{method: {integrated_gradients: {n_steps: 2}}}")).string();
+  const std::string fine =
+      folder.write("fine.yaml", experiment_with("{method: {integrated_gradients: {n_steps: 2}}}")).string();
   EXPECT_EQ(whence_tool({"validate", fine}).out, fine + ": ok\n");
   const std::string key = folder.write("key.yaml", experiment_with("saliency") + "sead: 1\n").string();
-  const std::string type = folder.write("type.yaml", experiment_with("{method: {integrated_gradients: {n_steps: x}}}")).string();
+  const std::string type =
+      folder.write("type.yaml", experiment_with("{method: {integrated_gradients: {n_steps: x}}}")).string();
   const std::string plugin = folder.write("plugin.yaml", experiment_with("salency")).string();
   const Outcome bad = whence_tool({"validate", fine, key, type, plugin});
   EXPECT_EQ(bad.status, 2);
   EXPECT_NE(bad.out.find(key + ":4:1: unknown key 'sead'; did you mean 'seed'?"), std::string::npos) << bad.out;
-  EXPECT_NE(bad.out.find(type + ":3:57: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found text x"), std::string::npos) << bad.out;
-  EXPECT_NE(bad.out.find(plugin + ":3:15: unknown method 'salency'; did you mean 'saliency'?"), std::string::npos) << bad.out;
+  EXPECT_NE(
+      bad.out.find(type +
+                   ":3:57: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found text x"),
+      std::string::npos)
+      << bad.out;
+  EXPECT_NE(bad.out.find(plugin + ":3:15: unknown method 'salency'; did you mean 'saliency'?"), std::string::npos)
+      << bad.out;
   EXPECT_EQ(nlohmann::json::parse(whence_tool({"validate", "--json", fine, key}).out).size(), 2u);
-  const std::string model = folder.write("model.yaml", "model: none.gguf\ninputs: a\nattributions: saliency\n").string();
+  const std::string model =
+      folder.write("model.yaml", "model: none.gguf\ninputs: a\nattributions: saliency\n").string();
   EXPECT_EQ(whence_tool({"validate", model}).status, 4);
 }
 
@@ -65,7 +77,9 @@ TEST(Doctor, OpensEveryPlugin) {
   EXPECT_EQ(report.status, 0) << report.out;
   EXPECT_NE(report.out.find("libtorch: "), std::string::npos);
   EXPECT_NE(report.out.find("method saliency: ok\n"), std::string::npos);
-  EXPECT_EQ(whence_tool({"doctor", "--plugin", WHENCE_BINARY_DIR "/lib/whence/plugins/method.saliency.manifest.yaml"}).status, 0);
+  EXPECT_EQ(
+      whence_tool({"doctor", "--plugin", WHENCE_BINARY_DIR "/lib/whence/plugins/method.saliency.manifest.yaml"}).status,
+      0);
   EXPECT_EQ(whence_tool({"doctor", "--plugin", "/nowhere.manifest.yaml"}).status, 3);
 }
 

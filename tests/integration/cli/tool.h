@@ -20,7 +20,8 @@ struct Outcome {
 };
 
 /// Runs the built `whence` with these words; `variables` are NAME=VALUE and join the environment.
-inline Outcome whence_tool(const std::vector<std::string>& words, const std::vector<std::string>& variables = {}, const std::string& input = "") {
+inline Outcome whence_tool(const std::vector<std::string>& words, const std::vector<std::string>& variables = {},
+                           const std::string& input = "") {
   const TemporaryFolder streams;
   const auto in = streams.write("in", input), out = streams.write("out", ""), err = streams.write("err", "");
   const pid_t child = fork();

@@ -13,7 +13,8 @@ class Reproduce : public testing::Test {
   void SetUp() override {
     fs::copy(kTinyModel, folder_.path() / "model");
     const std::string experiment =
-        "name: tiny\nmodel: model\ninputs: {text: It was a, generated: It was a red book}\nattributions: {method: saliency, step_scores: probability}\noutput_dir: out\n";
+        "name: tiny\nmodel: model\ninputs: {text: It was a, generated: It was a red book}\nattributions: {method: "
+        "saliency, step_scores: probability}\noutput_dir: out\n";
     const Outcome made = whence_tool({"run", folder_.write("e.yaml", experiment).string(), "--json"});
     ASSERT_EQ(made.status, 0) << made.err;
     run_ = nlohmann::json::parse(made.out).at("directory").get<std::string>();
@@ -21,8 +22,9 @@ class Reproduce : public testing::Test {
 
   /// Saves the same text with another score: a result that the run did not make.
   void tamper() const {
-    const Outcome other = whence_tool({"attribute", "-m", kTinyModel, "-i", "It was a", "-g", "It was a red book", "-fn", "logit", "--step_scores", "probability",
-                                       "--hide", "-o", (run_ / "results/saliency.json").string()});
+    const Outcome other =
+        whence_tool({"attribute", "-m", kTinyModel, "-i", "It was a", "-g", "It was a red book", "-fn", "logit",
+                     "--step_scores", "probability", "--hide", "-o", (run_ / "results/saliency.json").string()});
     ASSERT_EQ(other.status, 0) << other.err;
   }
 
@@ -46,7 +48,8 @@ TEST_F(Reproduce, FindsATamperedResult) {
   EXPECT_EQ(again.status, 6);
   EXPECT_NE(again.out.find("changed: stored results/saliency.json: sha256 was "), std::string::npos) << again.out;
   EXPECT_NE(again.out.find(" - DISAGREES\n"), std::string::npos);
-  EXPECT_NE(again.err.find("disagree with the stored ones by more than the tolerance 0.001"), std::string::npos) << again.err;
+  EXPECT_NE(again.err.find("disagree with the stored ones by more than the tolerance 0.001"), std::string::npos)
+      << again.err;
   EXPECT_EQ(whence_tool({"reproduce", run_.string(), "--tolerance", "1e9"}).status, 0);
 }
 
@@ -54,7 +57,9 @@ TEST_F(Reproduce, FindsAnotherCheckpoint) {
   folder_.write("model/generation_config.json", "{\"eos_token_id\": 2}");
   const Outcome again = whence_tool({"reproduce", run_.string()});
   EXPECT_EQ(again.status, 6);
-  EXPECT_NE(again.err.find("is not the checkpoint of the run; model file generation_config.json: sha256 was "), std::string::npos) << again.err;
+  EXPECT_NE(again.err.find("is not the checkpoint of the run; model file generation_config.json: sha256 was "),
+            std::string::npos)
+      << again.err;
   EXPECT_NE(again.err.find("--allow-changed compares all the same"), std::string::npos);
   EXPECT_EQ(whence_tool({"reproduce", run_.string(), "--allow-changed"}).status, 0);
 }

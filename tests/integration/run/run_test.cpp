@@ -7,11 +7,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kExperiment = "name: tiny\nmodel: " + kTinyModel +
-                                "\ninputs: [The nurse told the, {text: It was a, generated: It was a red book}]\n"
-                                "generation: {max_new_tokens: 3}\n"
-                                "attributions:\n  - saliency\n  - {name: att, method: attention, step_scores: probability}\n"
-                                "outputs: [terminal, {renderer: json, file: '{name}.json'}]\noutput_dir: out\n";
+const std::string kExperiment =
+    "name: tiny\nmodel: " + kTinyModel +
+    "\ninputs: [The nurse told the, {text: It was a, generated: It was a red book}]\n"
+    "generation: {max_new_tokens: 3}\n"
+    "attributions:\n  - saliency\n  - {name: att, method: attention, step_scores: probability}\n"
+    "outputs: [terminal, {renderer: json, file: '{name}.json'}]\noutput_dir: out\n";
 
 fs::path only_run(const TemporaryFolder& folder) {
   std::vector<fs::path> runs;
@@ -28,16 +29,19 @@ TEST(Run, StoresAWholeRunDirectory) {
   EXPECT_NE(made.out.find("== att ==\n"), std::string::npos);
   const fs::path run = only_run(folder);
   EXPECT_TRUE(run.filename().string().starts_with("tiny-"));
-  for (const char* file : {"experiment.yaml", "manifest.json", "ro-crate-metadata.json", "results/saliency.json", "results/att.json", "saliency.json", "att.json"})
+  for (const char* file : {"experiment.yaml", "manifest.json", "ro-crate-metadata.json", "results/saliency.json",
+                           "results/att.json", "saliency.json", "att.json"})
     EXPECT_TRUE(fs::is_regular_file(run / file)) << file;
   const auto manifest = nlohmann::json::parse(std::ifstream(run / "manifest.json"));
   EXPECT_EQ(manifest.at("model").at("class"), "LlamaForCausalLM");
   EXPECT_EQ(manifest.at("inputs").at("texts").size(), 2u);
   EXPECT_GT(manifest.at("attributions")[0].at("cost").at("backward_tokens"), 0);
   std::vector<std::string> plugins;
-  for (const auto& plugin : manifest.at("plugins")) plugins.push_back(plugin.at("kind").get<std::string>() + " " + plugin.at("name").get<std::string>());
-  EXPECT_EQ(plugins, (std::vector<std::string>{"model decoder_only", "method attention", "method saliency", "step_function probability", "aggregator scores",
-                                               "renderer json", "renderer terminal"}));
+  for (const auto& plugin : manifest.at("plugins"))
+    plugins.push_back(plugin.at("kind").get<std::string>() + " " + plugin.at("name").get<std::string>());
+  EXPECT_EQ(plugins, (std::vector<std::string>{"model decoder_only", "method attention", "method saliency",
+                                               "step_function probability", "aggregator scores", "renderer json",
+                                               "renderer terminal"}));
   const auto crate = nlohmann::json::parse(std::ifstream(run / "ro-crate-metadata.json"));
   EXPECT_EQ(crate.at("@context"), "https://w3id.org/ro/crate/1.1/context");
   EXPECT_EQ(whence_tool({"validate", (run / "experiment.yaml").string()}).status, 0);
@@ -62,12 +66,15 @@ TEST(Run, DoesNoWorkTwice) {
 TEST(Run, DoesNotDependOnTheBatchSize) {
   const TemporaryFolder folder;
   for (const char* size : {"1", "2"}) {
-    const Outcome made = whence_tool({"run", folder.write("e.yaml", kExperiment + "batch_size: " + size + "\n").string(), "--quiet"});
+    const Outcome made =
+        whence_tool({"run", folder.write("e.yaml", kExperiment + "batch_size: " + size + "\n").string(), "--quiet"});
     ASSERT_EQ(made.status, 0) << made.err;
   }
   std::vector<std::string> pages;
   for (const char* size : {"1", "2"})
-    pages.push_back(whence_tool({"run", folder.write("e.yaml", kExperiment + "batch_size: " + size + "\n").string(), "--quiet"}).out);
+    pages.push_back(
+        whence_tool({"run", folder.write("e.yaml", kExperiment + "batch_size: " + size + "\n").string(), "--quiet"})
+            .out);
   EXPECT_EQ(pages[0], pages[1]);
 }
 
@@ -76,20 +83,27 @@ TEST(Run, LeavesNothingWhenItFails) {
   const Outcome failed = whence_tool({"run", folder.write("e.yaml", kExperiment + "sead: 1\n").string()});
   EXPECT_EQ(failed.status, 2);
   EXPECT_EQ(failed.out, "");
-  const Outcome late = whence_tool({"run", folder.write("e.yaml", "model: " + kTinyModel +
-                                                                      "\ninputs: {text: a, generated: b}\nattributions: saliency\noutput_dir: out\n")
-                                               .string()});
+  const Outcome late = whence_tool(
+      {"run", folder
+                  .write("e.yaml", "model: " + kTinyModel +
+                                       "\ninputs: {text: a, generated: b}\nattributions: saliency\noutput_dir: out\n")
+                  .string()});
   EXPECT_EQ(late.status, 5);
-  EXPECT_NE(late.err.find("e.yaml:2:9: input '0': the generated text does not extend the prompt"), std::string::npos) << late.err;
+  EXPECT_NE(late.err.find("e.yaml:2:9: input '0': the generated text does not extend the prompt"), std::string::npos)
+      << late.err;
   EXPECT_FALSE(fs::exists(folder.path() / "out"));
 }
 
 TEST(Run, SaysWhichOutputsCollide) {
   const TemporaryFolder folder;
-  const std::string text = "model: " + kTinyModel + "\ninputs: a\nattributions: saliency\noutputs: [{renderer: json, file: '{name}.x'}, {renderer: terminal, file: '{name}.x'}]\n";
+  const std::string text = "model: " + kTinyModel +
+                           "\ninputs: a\nattributions: saliency\noutputs: [{renderer: json, file: '{name}.x'}, "
+                           "{renderer: terminal, file: '{name}.x'}]\n";
   const std::string file = folder.write("e.yaml", text).string();
   expect_error(whence_tool({"run", file}), 2,
-               file + ":4:58: the file 'saliency.x' would be written twice, by renderer 'json' and by renderer 'terminal'; give one another 'file'");
+               file +
+                   ":4:58: the file 'saliency.x' would be written twice, by renderer 'json' and by renderer "
+                   "'terminal'; give one another 'file'");
 }
 
 TEST(Run, NeverSearchesTheWorkingDirectoryForPlugins) {

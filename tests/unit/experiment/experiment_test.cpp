@@ -96,10 +96,12 @@ TEST(Experiment, GenerationTakesTheSeedOfTheExperiment) {
 
 TEST(Experiment, NamesPlaceAndNearestKey) {
   EXPECT_EQ(error_of(kSmallest + "sead: 1\n"),
-            "e.yaml:4:1: unknown key 'sead'; did you mean 'seed'?; known: attribute_target, attributions, batch_size, generation, "
+            "e.yaml:4:1: unknown key 'sead'; did you mean 'seed'?; known: attribute_target, attributions, batch_size, "
+            "generation, "
             "include_eos_baseline, inputs, memory, model, name, output_dir, outputs, plugins, seed, threads");
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions:\n  - {metod: saliency}\n"),
-            "e.yaml:4:6: unknown key 'metod'; did you mean 'method'?; known: aggregation, attributed_function, method, name, params, step_scores");
+            "e.yaml:4:6: unknown key 'metod'; did you mean 'method'?; known: aggregation, attributed_function, method, "
+            "name, params, step_scores");
   EXPECT_EQ(error_of(kSmallest + "generation: {max_tokens: 3}\n").substr(0, 34), "e.yaml:4:14: unknown key 'max_toke");
 }
 
@@ -108,27 +110,34 @@ TEST(Experiment, NamesMissingKeys) {
   EXPECT_EQ(error_of("model: m\nattributions: saliency\n"), "e.yaml:1:1: 'inputs' is missing");
   EXPECT_EQ(error_of("model: m\ninputs: a\n"), "e.yaml:1:1: 'attributions' is missing");
   EXPECT_EQ(error_of("model: m\ninputs:\n  - {id: a}\nattributions: saliency\n"), "e.yaml:3:5: 'text' is missing");
-  EXPECT_EQ(error_of("- a\n"), "e.yaml:1:1: an experiment is a mapping with the keys model, inputs and attributions; found list");
+  EXPECT_EQ(error_of("- a\n"),
+            "e.yaml:1:1: an experiment is a mapping with the keys model, inputs and attributions; found list");
 }
 
 TEST(Experiment, NamesWrongTypesAndRanges) {
   EXPECT_EQ(error_of(kSmallest + "batch_size: many\n"), "e.yaml:4:13: expected an integer, found text 'many'");
   EXPECT_EQ(error_of(kSmallest + "batch_size: 0\n"), "e.yaml:4:13: 'batch_size' is 0; expected at least 1");
-  EXPECT_EQ(error_of(kSmallest + "generation: {temperature: 0}\n"), "e.yaml:4:27: 'temperature' is 0.000000; expected a number above 0");
-  EXPECT_EQ(error_of(kSmallest + "generation: {top_p: 1.5}\n"), "e.yaml:4:21: 'top_p' is 1.500000; expected a number above 0 and at most 1");
-  EXPECT_EQ(error_of(kSmallest + "generation: {stop: ['']}\n"), "e.yaml:4:21: 'stop' is empty text; expected text that ends a continuation");
+  EXPECT_EQ(error_of(kSmallest + "generation: {temperature: 0}\n"),
+            "e.yaml:4:27: 'temperature' is 0.000000; expected a number above 0");
+  EXPECT_EQ(error_of(kSmallest + "generation: {top_p: 1.5}\n"),
+            "e.yaml:4:21: 'top_p' is 1.500000; expected a number above 0 and at most 1");
+  EXPECT_EQ(error_of(kSmallest + "generation: {stop: ['']}\n"),
+            "e.yaml:4:21: 'stop' is empty text; expected text that ends a continuation");
   EXPECT_EQ(error_of(kSmallest + "memory: 3 furlongs\n"),
             "e.yaml:4:9: 'memory' is '3 furlongs'; expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB");
   EXPECT_EQ(error_of("model: m\ninputs: [1]\nattributions: saliency\n"), "e.yaml:2:10: expected text, found integer");
-  EXPECT_EQ(error_of("model: m\ninputs: []\nattributions: saliency\n"), "e.yaml:2:9: 'inputs' is empty; give at least one text");
-  EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: []\n"), "e.yaml:3:15: 'attributions' is empty; give at least one method");
+  EXPECT_EQ(error_of("model: m\ninputs: []\nattributions: saliency\n"),
+            "e.yaml:2:9: 'inputs' is empty; give at least one text");
+  EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: []\n"),
+            "e.yaml:3:15: 'attributions' is empty; give at least one method");
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: [3]\n"),
             "e.yaml:3:16: expected the name of a method or 'name: {parameter: value}', found integer");
 }
 
 TEST(Experiment, RefusesAmbiguity) {
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: [saliency, saliency]\n"),
-            "e.yaml:3:26: two attributions are named 'saliency'; give this one another 'name', since it names the result file");
+            "e.yaml:3:26: two attributions are named 'saliency'; give this one another 'name', since it names the "
+            "result file");
   EXPECT_EQ(error_of("model: m\ninputs: [{id: x, text: a}, {id: x, text: b}]\nattributions: saliency\n"),
             "e.yaml:2:28: two inputs have the id 'x'; ids name them in results, so each needs its own");
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: {method: {occlusion: {stride: 1}}, params: {stride: 2}}\n"),
@@ -136,16 +145,20 @@ TEST(Experiment, RefusesAmbiguity) {
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: {method: saliency, step_scores: [entropy, entropy]}\n"),
             "e.yaml:3:57: the step score 'entropy' is listed twice; results hold one under each name");
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: {method: saliency, step_scores: {entropy: {}, logit: {}}}\n"),
-            "e.yaml:3:47: expected one step function as 'name: {parameter: value}', found a mapping with 2 keys; write several as a list");
+            "e.yaml:3:47: expected one step function as 'name: {parameter: value}', found a mapping with 2 keys; write "
+            "several as a list");
 }
 
 TEST(Experiment, RefusesNamesThatLeaveTheRunDirectory) {
   EXPECT_EQ(error_of(kSmallest + "name: ../x\n"),
-            "e.yaml:4:7: 'name' is '../x'; it names files, so expected letters, digits, '-', '_' and '.', and no '.' at the start");
+            "e.yaml:4:7: 'name' is '../x'; it names files, so expected letters, digits, '-', '_' and '.', and no '.' "
+            "at the start");
   EXPECT_EQ(error_of(kSmallest + "outputs: [{renderer: json, file: '/etc/{name}'}]\n"),
-            "e.yaml:4:34: 'file' is '/etc/name'; it names files, so expected letters, digits, '-', '_' and '.', and no '.' at the start");
+            "e.yaml:4:34: 'file' is '/etc/name'; it names files, so expected letters, digits, '-', '_' and '.', and no "
+            "'.' at the start");
   EXPECT_EQ(error_of(kSmallest + "outputs: [{renderer: json, file: a.json}]\n"),
-            "e.yaml:4:34: 'file' is 'a.json'; write {name} where the name of the attribution goes, since every attribution is rendered");
+            "e.yaml:4:34: 'file' is 'a.json'; write {name} where the name of the attribution goes, since every "
+            "attribution is rendered");
 }
 
 TEST(Experiment, TakesItsNameFromItsFile) {

@@ -27,10 +27,11 @@ TEST(Inputs, ReadsOneTextALine) {
 
 TEST(Inputs, ReadsJsonLines) {
   const TemporaryFolder folder;
-  const auto inputs = read_inputs(folder.write("t.jsonl", R"({"prompt": "a", "answer": "a b", "n": 3, "start": -1, "end": null})"
-                                                          "\n"
-                                                          R"({"prompt": "b"})"),
-                                  parse_yaml("{text: prompt, generated: answer, id: n}", "e.yaml"));
+  const auto inputs =
+      read_inputs(folder.write("t.jsonl", R"({"prompt": "a", "answer": "a b", "n": 3, "start": -1, "end": null})"
+                                          "\n"
+                                          R"({"prompt": "b"})"),
+                  parse_yaml("{text: prompt, generated: answer, id: n}", "e.yaml"));
   ASSERT_EQ(inputs.size(), 2u);
   EXPECT_EQ(inputs[0], (InputText{"3", "a", "a b", -1, {}, {}}));
   EXPECT_EQ(inputs[1], (InputText{"", "b", {}, {}, {}, {}}));
@@ -40,12 +41,16 @@ TEST(Inputs, NamesFileAndLineOfWhatIsWrong) {
   const TemporaryFolder folder;
   const auto file = [&](const std::string& text) { return folder.write("t.jsonl", text); };
   const std::string place = (folder.path() / "t.jsonl").string();
-  EXPECT_EQ(error_of(folder.path() / "none.txt"), (folder.path() / "none.txt").string() + ": cannot be read; expected a file of texts, one per line");
+  EXPECT_EQ(error_of(folder.path() / "none.txt"),
+            (folder.path() / "none.txt").string() + ": cannot be read; expected a file of texts, one per line");
   EXPECT_EQ(error_of(file("\n")), place + ": holds no text; expected one per line");
-  EXPECT_EQ(error_of(file("{\"text\": \"a\"}\n[1]\n")), place + ":2: a JSON array; expected an object with the member 'text'");
-  EXPECT_EQ(error_of(file("{\"texts\": \"a\"}\n")), place + ":1: the member 'text' is missing; did you mean fields: {text: texts}?");
+  EXPECT_EQ(error_of(file("{\"text\": \"a\"}\n[1]\n")),
+            place + ":2: a JSON array; expected an object with the member 'text'");
+  EXPECT_EQ(error_of(file("{\"texts\": \"a\"}\n")),
+            place + ":1: the member 'text' is missing; did you mean fields: {text: texts}?");
   EXPECT_EQ(error_of(file("{\"text\": 3}\n")), place + ":1: 'text' is number; expected text");
-  EXPECT_EQ(error_of(file("{\"text\": \"a\", \"start\": \"x\"}\n")), place + ":1: 'start' is string; expected an integer");
+  EXPECT_EQ(error_of(file("{\"text\": \"a\", \"start\": \"x\"}\n")),
+            place + ":1: 'start' is string; expected an integer");
   EXPECT_EQ(error_of(file("{\"text\": \n")).substr(0, place.size() + 18), place + ":1: no valid JSON:");
 }
 

@@ -14,7 +14,8 @@ class TemporaryFolder {
     static int made = 0;
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
     path_ = std::filesystem::temp_directory_path() /
-            ("whence-" + std::string(test->test_suite_name()) + "-" + test->name() + "-" + std::to_string(::getpid()) + "-" + std::to_string(++made));
+            ("whence-" + std::string(test->test_suite_name()) + "-" + test->name() + "-" + std::to_string(::getpid()) +
+             "-" + std::to_string(++made));
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }
