@@ -65,6 +65,7 @@ function(whence_add_test)
     PRIVATE WHENCE_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" WHENCE_MODELS_DIR="${WHENCE_DEPS_DIR}/models"
             WHENCE_BINARY_DIR="${PROJECT_BINARY_DIR}" WHENCE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   whence_use_pch(test_${arg_NAME})
+  # OpenMP threads that wait by spinning slow each other down when tests share the processors.
   gtest_discover_tests(test_${arg_NAME} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${arg_NAME}. PROPERTIES TIMEOUT ${arg_TIMEOUT}
-                       ENVIRONMENT "${arg_ENVIRONMENT}" LABELS "${arg_LABELS}")
+                       ENVIRONMENT "OMP_WAIT_POLICY=passive;${arg_ENVIRONMENT}" LABELS "${arg_LABELS}")
 endfunction()
