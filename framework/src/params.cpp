@@ -29,7 +29,8 @@ template <>
 struct Read<Span> {
   static Span from(const Value& value) {
     const auto& ends = value.as_list();
-    if (ends.size() != 2) throw ConfigError(value.mark(), "expected [start, end], found a list of " + std::to_string(ends.size()));
+    if (ends.size() != 2)
+      throw ConfigError(value.mark(), "expected [start, end], found a list of " + std::to_string(ends.size()));
     return {ends[0].as_int(), ends[1].as_int()};
   }
 };
@@ -53,12 +54,13 @@ template <class T>
 T Params::get(std::string_view name) const {
   const auto found = values_.find(name);
   if (found == values_.end())
-    throw std::logic_error("parameter '" + std::string(name) + "' is not declared in plugin.yaml; add it under parameters");
+    throw std::logic_error("parameter '" + std::string(name) +
+                           "' is not declared in plugin.yaml; add it under parameters");
   try {
     return Read<T>::from(found->second);
   } catch (const ConfigError& error) {
-    throw std::logic_error("parameter '" + std::string(name) + "' is read as another type than plugin.yaml declares: " +
-                           error.what());
+    throw std::logic_error("parameter '" + std::string(name) +
+                           "' is read as another type than plugin.yaml declares: " + error.what());
   }
 }
 

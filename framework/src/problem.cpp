@@ -25,17 +25,20 @@ void check(const Sequence& sequence, const ModelInfo& model) {
   if (length == 0) throw InputError(name_of(sequence) + ": empty text; give at least one token");
   const bool has_encoder = model.kind == ModelKind::encoder_decoder;
   if (has_encoder != !sequence.source.empty())
-    throw InputError(name_of(sequence) + (has_encoder ? ": no source text; an encoder-decoder model needs one"
-                                                      : ": has a source; a decoder-only model takes prompt and continuation as one text"));
+    throw InputError(name_of(sequence) +
+                     (has_encoder ? ": no source text; an encoder-decoder model needs one"
+                                  : ": has a source; a decoder-only model takes prompt and continuation as one text"));
   const auto [start, end] = sequence.steps;
   // The first token has no prefix that could predict it.
   if (start < 1 || end > length || start >= end)
-    throw InputError(name_of(sequence) + ": explained positions [" + std::to_string(start) + ", " + std::to_string(end) +
-                     ") do not fit a text of " + std::to_string(length) + " tokens; expected 1 <= start < end <= length");
+    throw InputError(name_of(sequence) + ": explained positions [" + std::to_string(start) + ", " +
+                     std::to_string(end) + ") do not fit a text of " + std::to_string(length) +
+                     " tokens; expected 1 <= start < end <= length");
   const auto longest = std::max(end, static_cast<std::int64_t>(sequence.source.size()));
   if (model.max_positions > 0 && longest > model.max_positions)
-    throw InputError(name_of(sequence) + ": " + std::to_string(longest) + " tokens are longer than the model's context of " +
-                     std::to_string(model.max_positions) + "; shorten the text");
+    throw InputError(name_of(sequence) + ": " + std::to_string(longest) +
+                     " tokens are longer than the model's context of " + std::to_string(model.max_positions) +
+                     "; shorten the text");
 }
 
 /// Sequences of ids padded at the right with zeros.
@@ -106,12 +109,14 @@ struct Problem::State {
     const auto& special = model.tokenizer().special_ids();
     const auto unknown = special.unknown ? special.unknown : special.pad ? special.pad : special.eos;
     if (!unknown)
-      throw ModelError(model.info().name + ": the tokenizer has no unknown, padding or end-of-text token to build a baseline from; " +
+      throw ModelError(model.info().name +
+                       ": the tokenizer has no unknown, padding or end-of-text token to build a baseline from; " +
                        "use a method without baseline");
     const Tensor& own = ids(side).ids;
     Tensor baseline = at::full(own.sizes(), *unknown, own.options());
     if (special.eos && !options.eos_baseline) baseline = at::where(own == *special.eos, own, baseline);
-    if (side == Side::target && model.info().kind == ModelKind::encoder_decoder) baseline.select(1, 0).copy_(own.select(1, 0));
+    if (side == Side::target && model.info().kind == ModelKind::encoder_decoder)
+      baseline.select(1, 0).copy_(own.select(1, 0));
     return baseline;
   }
 
@@ -121,8 +126,10 @@ struct Problem::State {
     const std::int64_t budget = options.memory_bytes > 0 ? options.memory_bytes : available_memory() / 4;
     // Beside what the model keeps: embeddings, logits (with their softmax and gradient) and the per-step gradients.
     std::int64_t bytes = tokens() * (info.hidden * 2 * kFloat) + steps() * info.vocabulary * 3 * kFloat;
-    if (trace) bytes += tokens() * (info.trace_bytes_per_token + steps() * info.hidden * 2 * kFloat);
-    else bytes += tokens() * info.hidden * 16 * kFloat;
+    if (trace)
+      bytes += tokens() * (info.trace_bytes_per_token + steps() * info.hidden * 2 * kFloat);
+    else
+      bytes += tokens() * info.hidden * 16 * kFloat;
     return std::max<std::int64_t>(1, budget / std::max<std::int64_t>(1, bytes * batch()));
   }
 
@@ -140,11 +147,13 @@ struct Problem::State {
     return forward;
   }
 
-  /// Scores of the steps of `copies` copies of the batch from [copies*B,T,V], zero where there is no step: [copies*B,T].
+  /// Scores of the steps of `copies` copies of the batch from [copies*B,T,V], zero where there is no step:
+  /// [copies*B,T].
   Tensor score_steps(const StepFunction& function, const Tensor& logits, std::int64_t copies) const {
     const Tensor scores = function.score({logits, repeat(step_ids, copies)});
     if (scores.sizes() != at::IntArrayRef({copies * batch(), steps()}))
-      throw Error(ExitStatus::plugin, "the step function returned scores of another shape than [B,T]; expected one score for each step");
+      throw Error(ExitStatus::plugin,
+                  "the step function returned scores of another shape than [B,T]; expected one score for each step");
     return at::where(repeat(step_mask, copies), scores.to(at::kFloat), 0.0);
   }
 
@@ -257,7 +266,8 @@ Tensor Problem::scores(const Nodes& nodes) const {
   state.in_chunks(total, false, [&](std::int64_t first, std::int64_t count) {
     const Inputs pass = state.at_nodes(at::ArrayRef<double>(nodes.alphas).slice(first, count));
     const Forward forward = state.run(pass, count, {});
-    result.narrow(0, first, count).copy_(state.score_steps(state.score, forward.logits, count).view({count, state.batch(), state.steps()}));
+    result.narrow(0, first, count)
+        .copy_(state.score_steps(state.score, forward.logits, count).view({count, state.batch(), state.steps()}));
   });
   return result;
 }
@@ -270,7 +280,8 @@ Tensor Problem::scores(const Variants& variants) const {
   Tensor result = at::empty({total, state.batch(), state.steps()});
   state.in_chunks(total, false, [&](std::int64_t first, std::int64_t count) {
     const Forward forward = state.run(state.with_variants(variants, first, count), count, {});
-    result.narrow(0, first, count).copy_(state.score_steps(state.score, forward.logits, count).view({count, state.batch(), state.steps()}));
+    result.narrow(0, first, count)
+        .copy_(state.score_steps(state.score, forward.logits, count).view({count, state.batch(), state.steps()}));
   });
   return result;
 }
@@ -279,7 +290,8 @@ Gradients Problem::gradients(const Nodes& nodes, const GradientRequest& request)
   State& state = *state_;
   if (nodes.alphas.size() != nodes.weights.size() || nodes.alphas.empty())
     throw Error(ExitStatus::plugin, "a path needs one weight for each node and at least one node, found " +
-                                        std::to_string(nodes.alphas.size()) + " nodes and " + std::to_string(nodes.weights.size()) + " weights");
+                                        std::to_string(nodes.alphas.size()) + " nodes and " +
+                                        std::to_string(nodes.weights.size()) + " weights");
   const auto total = static_cast<std::int64_t>(nodes.alphas.size());
   Gradients sum;
   PullBackRequest sides;
@@ -296,8 +308,9 @@ Gradients Problem::gradients(const Nodes& nodes, const GradientRequest& request)
       const Tensor logits = forward.logits.detach().requires_grad_(true);
       const Tensor scores = state.score_steps(state.score, logits, count);
       if (!scores.requires_grad())
-        throw ConfigError("the attributed function is not differentiable, but the method needs gradients; "
-                          "choose another function, or a method that only needs scores");
+        throw ConfigError(
+            "the attributed function is not differentiable, but the method needs gradients; "
+            "choose another function, or a method that only needs scores");
       // Steps don't share rows, so one backward of the sum gives every step's own cotangent.
       cotangents.logits = torch::autograd::grad({scores.sum()}, {logits}).front();
     }
@@ -309,8 +322,10 @@ Gradients Problem::gradients(const Nodes& nodes, const GradientRequest& request)
       if (!gradients.defined()) return;
       for (std::int64_t k = 0; k < count; ++k) {
         const Tensor node = gradients.narrow(0, k * state.batch(), state.batch());
-        if (into.defined()) into.add_(node, nodes.weights[first + k]);
-        else into = node * nodes.weights[first + k];
+        if (into.defined())
+          into.add_(node, nodes.weights[first + k]);
+        else
+          into = node * nodes.weights[first + k];
       }
     };
     if (sides.source) accumulate(sum.source, chunk.source);

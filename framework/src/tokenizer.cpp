@@ -4,7 +4,8 @@ namespace whence {
 
 Tokenizer::~Tokenizer() = default;
 
-std::vector<Encoding> Tokenizer::encode_batch(const std::vector<std::string>& texts, const EncodeOptions& options) const {
+std::vector<Encoding> Tokenizer::encode_batch(const std::vector<std::string>& texts,
+                                              const EncodeOptions& options) const {
   std::vector<Encoding> encodings;
   encodings.reserve(texts.size());
   for (const auto& text : texts) encodings.push_back(encode(text, options));

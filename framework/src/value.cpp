@@ -46,7 +46,8 @@ const Value& Value::at(std::string_view key) const {
 
 void Value::require_known_keys(const std::vector<std::string>& known) const {
   for (const auto& [name, value] : as_map())
-    if (std::find(known.begin(), known.end(), name) == known.end()) throw UnknownName(value.key_mark(), "key", name, known);
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      throw UnknownName(value.key_mark(), "key", name, known);
 }
 
 Mark Value::key_mark() const { return key_line_ ? Mark{mark_.file, key_line_, key_column_} : mark_; }

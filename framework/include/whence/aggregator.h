@@ -15,8 +15,8 @@ class WHENCE_API Aggregator {
   Aggregator& operator=(const Aggregator&) = delete;
   virtual ~Aggregator();
 
-  /// Changes tokens, tensors and steps of one sequence together, so that they still fit each other. Throws ConfigError when a
-  /// parameter doesn't fit the sequence. [thread: any]
+  /// Changes tokens, tensors and steps of one sequence together, so that they still fit each other. Throws ConfigError
+  /// when a parameter doesn't fit the sequence. [thread: any]
   virtual void apply(SequenceAttribution& sequence) const = 0;
 
   virtual const void* query(std::string_view capability) const;

@@ -16,12 +16,12 @@ struct SequenceAttribution {
   std::vector<Token> source;  ///< decoder-only: the prompt
   std::vector<Token> target;
   std::vector<Label> source_labels, target_labels;
-  Span steps;                 ///< explained positions in `target`; T = steps.size()
+  Span steps;                  ///< explained positions in `target`; T = steps.size()
   Tensor source_attributions;  ///< [S,T,...] or undefined
   Tensor target_attributions;  ///< [min(L, steps.end),T,...] or undefined
   /// Names of the dims after T, as in Attribution.
   std::vector<std::string> granularity;
-  std::map<std::string, Tensor> step_scores;      ///< name -> [T]
+  std::map<std::string, Tensor> step_scores;  ///< name -> [T]
   /// How a step score merges when steps are merged: name -> reduction; absent: absmax.
   std::map<std::string, std::string> step_score_merges;
   std::map<std::string, Tensor> sequence_scores;  ///< name -> [rows,columns,...]

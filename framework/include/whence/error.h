@@ -49,7 +49,8 @@ class WHENCE_API ConfigError : public Error {
 class WHENCE_API UnknownName : public ConfigError {
  public:
   /// `kind` is what was looked for ("method", "key", ...).
-  UnknownName(const Mark& where, std::string_view kind, std::string_view name, const std::vector<std::string>& candidates);
+  UnknownName(const Mark& where, std::string_view kind, std::string_view name,
+              const std::vector<std::string>& candidates);
   ~UnknownName() override;
 };
 

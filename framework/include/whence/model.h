@@ -19,17 +19,17 @@ enum class ModelKind { decoder_only, encoder_decoder };
 /// What is known about a loaded checkpoint.
 struct ModelInfo {
   ModelKind kind = ModelKind::decoder_only;
-  std::string name;                  ///< base name of the checkpoint
-  std::string architecture;          ///< name of the architecture file that built it
-  std::string class_name;            ///< as the reference ecosystem calls it, e.g. "LlamaForCausalLM"
+  std::string name;          ///< base name of the checkpoint
+  std::string architecture;  ///< name of the architecture file that built it
+  std::string class_name;    ///< as the reference ecosystem calls it, e.g. "LlamaForCausalLM"
   std::int64_t layers = 0, heads = 0, hidden = 0, vocabulary = 0;
-  std::int64_t max_positions = 0;    ///< longest text the checkpoint was made for, tokens
+  std::int64_t max_positions = 0;  ///< longest text the checkpoint was made for, tokens
   std::int64_t parameters = 0;
-  std::string dtype;                 ///< of the computation, e.g. "float32"
-  std::string weights_format;        ///< e.g. "gguf Q4_1", "safetensors F32"
-  TokenIds eos;                      ///< ids that end a generated text
+  std::string dtype;                       ///< of the computation, e.g. "float32"
+  std::string weights_format;              ///< e.g. "gguf Q4_1", "safetensors F32"
+  TokenIds eos;                            ///< ids that end a generated text
   std::int64_t trace_bytes_per_token = 0;  ///< estimate of what one row of a traced forward keeps, for chunk sizes
-  std::vector<std::string> files;    ///< every file read, for checksums; weights first
+  std::vector<std::string> files;          ///< every file read, for checksums; weights first
 };
 
 /// One loaded checkpoint. Immutable after construction; every tensor it returns is owned by the caller.
@@ -50,11 +50,12 @@ class WHENCE_API Model {
   /// Input embedding rows, times the model's embedding scale: [..] int64 -> [..,D] float32. [grad: off] [thread: any]
   virtual Tensor embed(const Tensor& ids, Side side) const = 0;
 
-  /// One teacher-forced pass. A capture that the model cannot make is an error, never missing. [grad: off] [thread: any]
+  /// One teacher-forced pass. A capture that the model cannot make is an error, never missing. [grad: off] [thread:
+  /// any]
   virtual Forward forward(const Inputs& inputs, const ForwardRequest& request) const = 0;
 
-  /// Carries the cotangents of all steps to the input embeddings of a traced forward. A trace may be pulled back more than
-  /// once. [shape: see Gradients] [grad: off] [thread: one per trace]
+  /// Carries the cotangents of all steps to the input embeddings of a traced forward. A trace may be pulled back more
+  /// than once. [shape: see Gradients] [grad: off] [thread: one per trace]
   virtual Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                               const PullBackRequest& request) const = 0;
 
@@ -64,7 +65,7 @@ class WHENCE_API Model {
 
 /// Where a checkpoint lies and how it is to be loaded.
 struct ModelRequest {
-  std::string path;                  ///< a directory, or a single file
+  std::string path;  ///< a directory, or a single file
   std::string dtype = "float32";
   std::vector<Value> architectures;  ///< every architecture file found by the host, parsed
 };

@@ -8,8 +8,8 @@
 
 namespace whence {
 
-/// What a plugin was configured with. Names, types, defaults and ranges are declared in its plugin.yaml alone; the host has
-/// checked them and filled the defaults before a plugin sees this.
+/// What a plugin was configured with. Names, types, defaults and ranges are declared in its plugin.yaml alone; the host
+/// has checked them and filled the defaults before a plugin sees this.
 class WHENCE_API Params {
  public:
   Params() = default;
@@ -19,8 +19,8 @@ class WHENCE_API Params {
   Params& operator=(const Params&);
 
   /// T is bool, std::int64_t, double, std::string, Span, or a std::vector of one of these (vector<bool> excepted).
-  /// Throws std::logic_error, a mistake of the plugin, when plugin.yaml declares no such parameter or another type, or when
-  /// it has no value (see `has`).
+  /// Throws std::logic_error, a mistake of the plugin, when plugin.yaml declares no such parameter or another type, or
+  /// when it has no value (see `has`).
   template <class T>
   T get(std::string_view name) const;
 

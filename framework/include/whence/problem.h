@@ -21,8 +21,8 @@ struct Variants {
   Tensor source_mask;  ///< [P,S] bool, or undefined: source untouched
 };
 
-/// Evaluation points on the straight path from the baseline (alpha 0) to the input (alpha 1), and their weights. All attributed
-/// sides move together. The default is the input itself.
+/// Evaluation points on the straight path from the baseline (alpha 0) to the input (alpha 1), and their weights. All
+/// attributed sides move together. The default is the input itself.
 struct Nodes {
   std::vector<double> alphas{1.0};
   std::vector<double> weights{1.0};
@@ -41,20 +41,21 @@ struct ObserveRequest {
   bool layer_states = false;
 };
 
-/// A batch of sequences, the steps to explain and the score to explain them by: all that a method needs. It owns the passes
-/// through the model (how many variants, nodes and sequences share one), so that a method stays a formula.
+/// A batch of sequences, the steps to explain and the score to explain them by: all that a method needs. It owns the
+/// passes through the model (how many variants, nodes and sequences share one), so that a method stays a formula.
 /// [thread: one] Tensors are on the CPU, float32; rows and steps beyond a sequence's own hold zeros.
 class WHENCE_API Problem {
  public:
   struct Options {
-    bool attribute_target = true;        ///< always true for decoder-only models
-    bool eos_baseline = false;           ///< replace EOS by the unknown token in baselines, too
-    std::int64_t memory_bytes = 0;       ///< budget of one pass; 0: a share of what is free
+    bool attribute_target = true;   ///< always true for decoder-only models
+    bool eos_baseline = false;      ///< replace EOS by the unknown token in baselines, too
+    std::int64_t memory_bytes = 0;  ///< budget of one pass; 0: a share of what is free
     Progress progress;
   };
 
-  /// `model` and `score` outlive the problem. Each sequence is run up to its last explained token, so L and S are those of the
-  /// longest cut sequence. Throws InputError for empty sequences, steps outside them, or texts longer than the model's context.
+  /// `model` and `score` outlive the problem. Each sequence is run up to its last explained token, so L and S are those
+  /// of the longest cut sequence. Throws InputError for empty sequences, steps outside them, or texts longer than the
+  /// model's context.
   Problem(const Model& model, const StepFunction& score, std::vector<Sequence> sequences, Options options);
   ~Problem();
   Problem(const Problem&) = delete;
@@ -70,7 +71,8 @@ class WHENCE_API Problem {
   bool attributes(Side side) const;
   /// [B,T] bool: steps that exist.
   const Tensor& step_mask() const;
-  /// [B,T] int64: position whose logits predict the token of the step (its target position - 1); -1 where there is no step.
+  /// [B,T] int64: position whose logits predict the token of the step (its target position - 1); -1 where there is no
+  /// step.
   const Tensor& predicting_positions() const;
   /// [B,L,D] or [B,S,D].
   const Tensor& embeddings(Side side) const;
@@ -84,8 +86,8 @@ class WHENCE_API Problem {
   Tensor scores(const Nodes& nodes) const;
   /// Score of every step of every variant: [P,B,T]. Variants share passes.
   Tensor scores(const Variants& variants) const;
-  /// sum_k weight_k * d score_t / d embedding at node k, then multiplied and made absolute as asked: [B,L,T,D], [B,S,T,D].
-  /// A side that is not attributed is undefined. Throws ConfigError when the score is not differentiable.
+  /// sum_k weight_k * d score_t / d embedding at node k, then multiplied and made absolute as asked: [B,L,T,D],
+  /// [B,S,T,D]. A side that is not attributed is undefined. Throws ConfigError when the score is not differentiable.
   Gradients gradients(const Nodes& nodes = {}, const GradientRequest& request = {}) const;
   /// Attentions and layer states of one pass over the sequences as they are; logits at the steps come with it.
   Forward observe(const ObserveRequest& request) const;

@@ -19,7 +19,8 @@ class StepFunction;
 template <class Interface>
 using Factory = std::function<std::unique_ptr<Interface>(const Params&)>;
 
-/// What `register_plugin` of a library is given. A name must be the one its plugin.yaml declares; a name twice is an error.
+/// What `register_plugin` of a library is given. A name must be the one its plugin.yaml declares; a name twice is an
+/// error.
 class WHENCE_API Registrar {
  public:
   virtual ~Registrar();

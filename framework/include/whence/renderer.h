@@ -12,7 +12,7 @@ enum class ColorDepth { none, ansi256, truecolor };
 
 /// Where a rendering will be looked at.
 struct Canvas {
-  int columns = 80;                        ///< width in terminal cells
+  int columns = 80;  ///< width in terminal cells
   ColorDepth colors = ColorDepth::none;
 };
 

@@ -22,8 +22,8 @@ class WHENCE_API StepFunction {
   StepFunction& operator=(const StepFunction&) = delete;
   virtual ~StepFunction();
 
-  /// [B,T] float32 from rows of logits; row [b,t] may depend on row [b,t] of the inputs alone. Differentiable in the logits by
-  /// autograd unless plugin.yaml says `differentiable: false`. [grad: caller's] [thread: any]
+  /// [B,T] float32 from rows of logits; row [b,t] may depend on row [b,t] of the inputs alone. Differentiable in the
+  /// logits by autograd unless plugin.yaml says `differentiable: false`. [grad: caller's] [thread: any]
   virtual Tensor score(const StepInputs& inputs) const = 0;
 
   virtual const void* query(std::string_view capability) const;

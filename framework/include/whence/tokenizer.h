@@ -39,7 +39,8 @@ class WHENCE_API Tokenizer {
   /// Throws InputError when `text` is not valid UTF-8.
   virtual Encoding encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
   /// As `encode` for every text, in order; no padding is added.
-  virtual std::vector<Encoding> encode_batch(const std::vector<std::string>& texts, const EncodeOptions& options = {}) const;
+  virtual std::vector<Encoding> encode_batch(const std::vector<std::string>& texts,
+                                             const EncodeOptions& options = {}) const;
   /// Bytes that form no whole character come out as U+FFFD. Ids outside the vocabulary are an InputError.
   virtual std::string decode(const TokenIds& ids, bool skip_special_tokens) const = 0;
   /// Raw vocabulary entry, or empty when `id` is outside the vocabulary.

@@ -49,14 +49,14 @@ constexpr std::array kClasses = {
 
 /// The class for a config.json that only says its model_type; it decides default special tokens only.
 constexpr std::array<std::pair<const char*, const char*>, 24> kClassOfModelType = {{
-    {"llama", "LlamaTokenizer"},      {"mistral", "LlamaTokenizer"},   {"mixtral", "LlamaTokenizer"},
-    {"phi3", "LlamaTokenizer"},       {"gemma", "GemmaTokenizer"},     {"gemma2", "GemmaTokenizer"},
-    {"gemma3_text", "GemmaTokenizer"}, {"cohere", "CohereTokenizer"},  {"cohere2", "CohereTokenizer"},
-    {"gpt_neox", "GPTNeoXTokenizer"}, {"olmo", "GPTNeoXTokenizer"},    {"olmo2", "GPTNeoXTokenizer"},
-    {"mpt", "GPTNeoXTokenizer"},      {"gpt2", "GPT2Tokenizer"},       {"gpt_neo", "GPT2Tokenizer"},
-    {"gptj", "GPT2Tokenizer"},        {"gpt_bigcode", "GPT2Tokenizer"}, {"qwen2", "Qwen2Tokenizer"},
-    {"qwen2_moe", "Qwen2Tokenizer"},  {"qwen3", "Qwen2Tokenizer"},     {"qwen3_moe", "Qwen2Tokenizer"},
-    {"bloom", "BloomTokenizer"},      {"bart", "BartTokenizer"},       {"t5", "T5Tokenizer"},
+    {"llama", "LlamaTokenizer"},       {"mistral", "LlamaTokenizer"},    {"mixtral", "LlamaTokenizer"},
+    {"phi3", "LlamaTokenizer"},        {"gemma", "GemmaTokenizer"},      {"gemma2", "GemmaTokenizer"},
+    {"gemma3_text", "GemmaTokenizer"}, {"cohere", "CohereTokenizer"},    {"cohere2", "CohereTokenizer"},
+    {"gpt_neox", "GPTNeoXTokenizer"},  {"olmo", "GPTNeoXTokenizer"},     {"olmo2", "GPTNeoXTokenizer"},
+    {"mpt", "GPTNeoXTokenizer"},       {"gpt2", "GPT2Tokenizer"},        {"gpt_neo", "GPT2Tokenizer"},
+    {"gptj", "GPT2Tokenizer"},         {"gpt_bigcode", "GPT2Tokenizer"}, {"qwen2", "Qwen2Tokenizer"},
+    {"qwen2_moe", "Qwen2Tokenizer"},   {"qwen3", "Qwen2Tokenizer"},      {"qwen3_moe", "Qwen2Tokenizer"},
+    {"bloom", "BloomTokenizer"},       {"bart", "BartTokenizer"},        {"t5", "T5Tokenizer"},
 }};
 
 constexpr std::array kSpecialNames = {"bos_token", "eos_token", "unk_token", "sep_token",
@@ -206,8 +206,8 @@ class CheckpointFiles {
     const auto specials = special_tokens();
     for (const auto& [content, id] : added_tokens_.items()) {
       if (!id.is_number_integer()) {
-        throw ModelError((directory_ / "added_tokens.json").string() + ": '" + content + "': expected a token id, found " +
-                         id.type_name());
+        throw ModelError((directory_ / "added_tokens.json").string() + ": '" + content +
+                         "': expected a token id, found " + id.type_name());
       }
       const bool special = std::any_of(specials.begin(), specials.end(),
                                        [&](const AddedToken& token) { return token.content == content; });
@@ -248,8 +248,8 @@ class CheckpointFiles {
       if (!value_of<bool>(config_, flag, config_path_).value_or(by_default)) return std::nullopt;
       auto token = special_token(key, otherwise);
       if (!token) {
-        throw ModelError(config_path_.string() + ": " + flag + " is true but there is no " + key + "; name one or set " +
-                         flag + " to false");
+        throw ModelError(config_path_.string() + ": " + flag + " is true but there is no " + key +
+                         "; name one or set " + flag + " to false");
       }
       return token;
     };
@@ -269,7 +269,8 @@ class CheckpointFiles {
       }
       return std::nullopt;
     };
-    return {.bos = id("bos_token_id"), .eos = id("eos_token_id"), .unknown = id("unk_token_id"), .pad = id("pad_token_id")};
+    return {
+        .bos = id("bos_token_id"), .eos = id("eos_token_id"), .unknown = id("unk_token_id"), .pad = id("pad_token_id")};
   }
 
   fs::path directory_, config_path_;

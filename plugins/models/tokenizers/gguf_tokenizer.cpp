@@ -97,8 +97,8 @@ class GgufReader {
   void check_lists() const {
     const auto same_count = [&](const char* key, std::size_t count) {
       if (count == vocabulary_.tokens.size()) return;
-      fail_damaged(key, "expected one for each of the " + std::to_string(vocabulary_.tokens.size()) + " tokens, found " +
-                            std::to_string(count));
+      fail_damaged(key, "expected one for each of the " + std::to_string(vocabulary_.tokens.size()) +
+                            " tokens, found " + std::to_string(count));
     };
     if (!vocabulary_.token_types.empty()) same_count("token_type", vocabulary_.token_types.size());
     if (!vocabulary_.scores.empty() || !byte_level_) same_count("scores", vocabulary_.scores.size());
@@ -266,9 +266,9 @@ class GgufReader {
       changes.added_tokens.push_back({.content = texts_[id], .special = special});
     }
     const bool adds_bos = vocabulary_.add_bos.value_or(byte_level_ ? pre_tokenizer().adds_bos : true);
-    changes.frame = TextFrame{.bos = frame_token(adds_bos, "add_bos_token", "bos_token_id", bos_id()),
-                              .eos = frame_token(vocabulary_.add_eos.value_or(false), "add_eos_token", "eos_token_id",
-                                                 eos_id())};
+    changes.frame =
+        TextFrame{.bos = frame_token(adds_bos, "add_bos_token", "bos_token_id", bos_id()),
+                  .eos = frame_token(vocabulary_.add_eos.value_or(false), "add_eos_token", "eos_token_id", eos_id())};
     return changes;
   }
 

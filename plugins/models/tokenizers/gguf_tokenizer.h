@@ -23,7 +23,14 @@ struct GgufVocabulary {
   std::optional<bool> add_bos, add_eos, add_space_prefix;
 };
 
-enum class GgufTokenType : std::int64_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+enum class GgufTokenType : std::int64_t {
+  normal = 1,
+  unknown = 2,
+  control = 3,
+  user_defined = 4,
+  unused = 5,
+  byte = 6
+};
 
 /// The tokenizer that a GGUF file describes. The file decides on BOS and EOS; where it is silent, a "llama" vocabulary
 /// and the pre-tokenizers of the Llama 3 and Tekken families put BOS in front. Throws ModelError when the vocabulary is

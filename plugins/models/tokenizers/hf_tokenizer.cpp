@@ -77,8 +77,8 @@ HfTokenizer::HfTokenizer(std::string_view json, const std::string& origin, const
   const auto change_text = changes_json(changes);
   ForeignText message;
   WhenceTokenizer* tokenizer = nullptr;
-  const auto status = whence_tokenizer_create(json.data(), json.size(), change_text.data(), change_text.size(),
-                                              &tokenizer, &message);
+  const auto status =
+      whence_tokenizer_create(json.data(), json.size(), change_text.data(), change_text.size(), &tokenizer, &message);
   if (status != Status::ok) fail(origin_, message);
   tokenizer_.reset(tokenizer);
   const auto& fallback = special_tokens.fallback;
@@ -104,8 +104,8 @@ Encoding HfTokenizer::encode(std::string_view text, const EncodeOptions& options
   encoding.tokens.reserve(foreign.size);
   std::uint64_t token_start = 0;
   for (std::size_t i = 0; i < foreign.size; ++i) {
-    encoding.offsets.push_back({static_cast<std::int64_t>(foreign.offsets[2 * i]),
-                                static_cast<std::int64_t>(foreign.offsets[2 * i + 1])});
+    encoding.offsets.push_back(
+        {static_cast<std::int64_t>(foreign.offsets[2 * i]), static_cast<std::int64_t>(foreign.offsets[2 * i + 1])});
     encoding.tokens.emplace_back(foreign.tokens + token_start, foreign.tokens + foreign.token_ends[i]);
     token_start = foreign.token_ends[i];
   }

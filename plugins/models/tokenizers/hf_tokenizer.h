@@ -60,7 +60,8 @@ class HfTokenizer : public Tokenizer {
     void operator()(WhenceTokenizer* tokenizer) const;
   };
 
-  std::optional<std::int64_t> id_of(const std::optional<std::string>& token, std::optional<std::int64_t> fallback) const;
+  std::optional<std::int64_t> id_of(const std::optional<std::string>& token,
+                                    std::optional<std::int64_t> fallback) const;
   TokenIds read_special_ids() const;
 
   std::string origin_;

@@ -36,10 +36,14 @@ Tensor activate(Activation activation, const Tensor& x) {
 
 Tensor activation_slope(Activation activation, const Tensor& x, const Tensor& factor) {
   switch (activation) {
-    case Activation::silu: return at::silu_backward(factor, x);
-    case Activation::gelu: return at::gelu_backward(factor, x);
-    case Activation::gelu_tanh: return at::gelu_backward(factor, x, "tanh");
-    case Activation::relu: return at::threshold_backward(factor, x, 0);
+    case Activation::silu:
+      return at::silu_backward(factor, x);
+    case Activation::gelu:
+      return at::gelu_backward(factor, x);
+    case Activation::gelu_tanh:
+      return at::gelu_backward(factor, x, "tanh");
+    case Activation::relu:
+      return at::threshold_backward(factor, x, 0);
   }
   return {};
 }

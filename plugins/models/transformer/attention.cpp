@@ -61,8 +61,12 @@ AttentionTrace AttentionTrace::slice(std::int64_t first, std::int64_t count, std
   const auto part = [&](const Tensor& x) {
     return x.defined() ? x.narrow(0, first, count).narrow(2, 0, length).contiguous() : x;
   };
-  return {part(query), part(key), part(value), {part(query_norm.normed), part(query_norm.inverse)},
-          {part(key_norm.normed), part(key_norm.inverse)}, part(mixed)};
+  return {part(query),
+          part(key),
+          part(value),
+          {part(query_norm.normed), part(query_norm.inverse)},
+          {part(key_norm.normed), part(key_norm.inverse)},
+          part(mixed)};
 }
 
 Tensor Attention::pull_back(const AttentionTrace& trace, const AttentionMask& mask, const RotaryTable* rotary,
@@ -86,8 +90,9 @@ Tensor Attention::pull_back(const AttentionTrace& trace, const AttentionMask& ma
   scores = scores.view({groups, queries, steps, rows});
   scores.sub_(along.view({groups, queries, steps, 1})).mul_((weights * scale).unsqueeze(2));
 
-  Tensor query_cotangents = at::bmm(scores.view({groups, queries * steps, rows}), trace.key.reshape({groups, rows, head_size}))
-                                .view({batch, heads, rows, steps, head_size});
+  Tensor query_cotangents =
+      at::bmm(scores.view({groups, queries * steps, rows}), trace.key.reshape({groups, rows, head_size}))
+          .view({batch, heads, rows, steps, head_size});
   Tensor key_cotangents = at::bmm(scores.view({groups, queries, steps * rows}).transpose(1, 2),
                                   trace.query.reshape({groups, queries, head_size}))
                               .view({batch, key_value_heads, steps, rows, head_size})

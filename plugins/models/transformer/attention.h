@@ -10,12 +10,12 @@
 
 namespace whence::transformer {
 
-/// What the backward of an attention layer needs of its forward. The weights are not kept: they are made again from queries
-/// and keys, since n^2 of them a head outgrow everything else in long texts.
+/// What the backward of an attention layer needs of its forward. The weights are not kept: they are made again from
+/// queries and keys, since n^2 of them a head outgrow everything else in long texts.
 struct AttentionTrace {
-  Tensor query, key, value;         ///< [B,H or KV,n,head], after norms and positions
-  NormTrace query_norm, key_norm;   ///< of layers that have these norms
-  Tensor mixed;                     ///< [B,H,n,head] values mixed by the weights
+  Tensor query, key, value;        ///< [B,H or KV,n,head], after norms and positions
+  NormTrace query_norm, key_norm;  ///< of layers that have these norms
+  Tensor mixed;                    ///< [B,H,n,head] values mixed by the weights
 
   /// The part for sequences [first, first + count) and their first `length` rows.
   AttentionTrace slice(std::int64_t first, std::int64_t count, std::int64_t length) const;
@@ -39,9 +39,9 @@ struct Attention {
 
   /// [B,n,D] -> [B,n,D].
   Tensor forward(const Tensor& x, const AttentionContext& context) const;
-  /// Cotangents of the mixed values -> of the input, T for every row: [B,n,T,H*head] -> [B,n,T,D]. The output projection
-  /// comes before, since in the last block only some of its rows have cotangents. `mask` and `rotary` are those of the
-  /// forward.
+  /// Cotangents of the mixed values -> of the input, T for every row: [B,n,T,H*head] -> [B,n,T,D]. The output
+  /// projection comes before, since in the last block only some of its rows have cotangents. `mask` and `rotary` are
+  /// those of the forward.
   Tensor pull_back(const AttentionTrace& trace, const AttentionMask& mask, const RotaryTable* rotary,
                    const Tensor& cotangents) const;
 };

@@ -17,13 +17,14 @@ constexpr std::int64_t kStepsPerChunk = 16;
 
 /// Some sequences and some of their steps.
 struct Chunk {
-  std::int64_t first, count;        ///< sequences
-  std::int64_t first_step, steps;   ///< steps
-  std::int64_t rows;                ///< positions up to the last one that a step reads
+  std::int64_t first, count;       ///< sequences
+  std::int64_t first_step, steps;  ///< steps
+  std::int64_t rows;               ///< positions up to the last one that a step reads
 };
 
 NormTrace slice(const NormTrace& trace, std::int64_t first, std::int64_t count, std::int64_t rows) {
-  return {trace.normed.narrow(0, first, count).narrow(1, 0, rows), trace.inverse.narrow(0, first, count).narrow(1, 0, rows)};
+  return {trace.normed.narrow(0, first, count).narrow(1, 0, rows),
+          trace.inverse.narrow(0, first, count).narrow(1, 0, rows)};
 }
 
 /// The backward of one chunk through all blocks.
@@ -37,8 +38,8 @@ class ChunkPullBack {
       rotary_ = {rotary_.cosine.narrow(0, chunk.first, chunk.count), rotary_.sine.narrow(0, chunk.first, chunk.count)};
   }
 
-  /// `at_steps` [b,T,D]: cotangents of the last block's output where each step reads it, `positions` [b,T] these places (any
-  /// valid one where there is no step and the cotangent is zero). -> [b,rows,T,D].
+  /// `at_steps` [b,T,D]: cotangents of the last block's output where each step reads it, `positions` [b,T] these places
+  /// (any valid one where there is no step and the cotangent is zero). -> [b,rows,T,D].
   Tensor run(const Tensor& at_steps, const Tensor& positions) const {
     Tensor c = last_block(at_steps, positions);
     for (std::size_t i = decoder_.blocks().size() - 1; i-- > 0;) {
@@ -123,8 +124,9 @@ Tensor pull_back(const Decoder& decoder, const PassTrace& trace, const Tensor& c
   const Tensor rows = cotangents.flatten(0, 1).index_select(0, trace.index);
   const Tensor states =
       decoder.final_norm().pull_back(trace.final_norm, decoder.head().pull_back(rows).unsqueeze(1)).squeeze(1);
-  const Tensor at_steps =
-      at::zeros({batch * steps, hidden}, cotangents.options()).index_copy_(0, trace.index, states).view({batch, steps, hidden});
+  const Tensor at_steps = at::zeros({batch * steps, hidden}, cotangents.options())
+                              .index_copy_(0, trace.index, states)
+                              .view({batch, steps, hidden});
 
   const Tensor reached = trace.positions.clamp_min(0);
   for (std::int64_t step = 0; step < steps; step += kStepsPerChunk) {

@@ -17,8 +17,8 @@
 namespace whence::transformer {
 namespace {
 
-/// Numbers that a trace keeps of one row: normed inputs and their scales, queries, keys, values and their mixture, and the two
-/// factors of the MLP.
+/// Numbers that a trace keeps of one row: normed inputs and their scales, queries, keys, values and their mixture, and
+/// the two factors of the MLP.
 std::int64_t traced_bytes_per_token(const DecoderConfig& c) {
   const std::int64_t queries = c.heads * c.head_size, keys = c.key_value_heads * c.head_size;
   return 4 * static_cast<std::int64_t>(c.layers.size()) * (2 * c.hidden + 2 * queries + 2 * keys + 2 * c.inner);

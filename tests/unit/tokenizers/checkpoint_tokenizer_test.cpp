@@ -114,9 +114,12 @@ TEST(CheckpointTokenizer, RefusesWhatIsNoTextOrNoId) {
             "text: byte 2 is not valid UTF-8; convert the text to UTF-8");
   EXPECT_EQ(error_text<InputError>([&] { tokenizer->encode("a\xED\xA0\x80"); }),
             "text: byte 1 is not valid UTF-8; convert the text to UTF-8");
-  EXPECT_EQ(error_text<InputError>([&] { tokenizer->decode({0, 384}, false); }),
+  EXPECT_EQ(error_text<InputError>([&] {
+              tokenizer->decode({0, 384}, false);
+            }),
             "ids: token id 384 is not in the vocabulary");
-  EXPECT_EQ(error_text<InputError>([&] { tokenizer->decode({-1}, false); }), "ids: token id -1 is not in the vocabulary");
+  EXPECT_EQ(error_text<InputError>([&] { tokenizer->decode({-1}, false); }),
+            "ids: token id -1 is not in the vocabulary");
   EXPECT_EQ(error_text<InputError>([&] { tokenizer->decode({std::int64_t{1} << 32}, true); }),
             "ids: token id 4294967296 is not in the vocabulary");
   EXPECT_EQ(tokenizer->decode({}, false), "");
@@ -269,9 +272,9 @@ TEST(CheckpointTokenizer, ReportsBrokenFiles) {
   EXPECT_EQ(error_text<ModelError>([&] { tokenizer_from_directory(model.path()); }),
             path("tokenizer_config.json") + ": expected an object, found array; fetch the file again");
   model.write("tokenizer_config.json", R"({"eos_token": 3})");
-  EXPECT_EQ(error_text<ModelError>([&] { tokenizer_from_directory(model.path()); }),
-            path("tokenizer_config.json") +
-                ": eos_token: expected a token (text, or an object with content), found number");
+  EXPECT_EQ(
+      error_text<ModelError>([&] { tokenizer_from_directory(model.path()); }),
+      path("tokenizer_config.json") + ": eos_token: expected a token (text, or an object with content), found number");
   model.write("tokenizer_config.json", R"({"added_tokens_decoder": {"x": "a"}})");
   EXPECT_EQ(error_text<ModelError>([&] { tokenizer_from_directory(model.path()); }),
             path("tokenizer_config.json") + ": added_tokens_decoder.x: expected a token id as the key");
@@ -280,8 +283,9 @@ TEST(CheckpointTokenizer, ReportsBrokenFiles) {
             path("tokenizer_config.json") + ": tokenizer_class has the wrong type, found number");
 
   model.write("tokenizer_config.json", "{}");
-  for (const std::string text : {"", "{", "null", "{}", R"({"version": "1.0", "model": {"type": "Nonsense"}})",
-                                 R"({"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}})"}) {
+  for (const std::string text :
+       {"", "{", "null", "{}", R"({"version": "1.0", "model": {"type": "Nonsense"}})",
+        R"({"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}})"}) {
     SCOPED_TRACE(text);
     model.write("tokenizer.json", text);
     const auto message = error_text<ModelError>([&] { tokenizer_from_directory(model.path()); });

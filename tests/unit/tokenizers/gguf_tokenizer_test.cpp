@@ -86,9 +86,9 @@ GgufVocabulary tiny_spm() {
     std::snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte));
     add(text, Type::byte, 0);
   }
-  add("bc", Type::normal, -1);     // 259
-  add("ab", Type::normal, -2);     // 260
-  add("▁a", Type::normal, -3);     // 261
+  add("bc", Type::normal, -1);                                                     // 259
+  add("ab", Type::normal, -2);                                                     // 260
+  add("▁a", Type::normal, -3);                                                     // 261
   for (const char* letter : {"▁", "a", "b", "c"}) add(letter, Type::normal, -10);  // 262 to 265
   add("<turn>", Type::user_defined, 0);                                            // 266
   return vocabulary;
@@ -170,7 +170,8 @@ TEST(GgufTokenizer, TheFileDecidesOnBosAndEos) {
   EXPECT_EQ(tokenizer_from_gguf(vocabulary)->encode("abc").ids, (TokenIds{5, 4, 6}));
   vocabulary = tiny_bpe();
   vocabulary.pre = "llama-bpe";
-  EXPECT_EQ(tokenizer_from_gguf(vocabulary)->encode("abc").ids, (TokenIds{5, 4})) << "what this family means by silence";
+  EXPECT_EQ(tokenizer_from_gguf(vocabulary)->encode("abc").ids, (TokenIds{5, 4}))
+      << "what this family means by silence";
   auto spm = tiny_spm();
   spm.add_bos = false;
   EXPECT_EQ(tokenizer_from_gguf(spm)->encode("abc").ids, (TokenIds{261, 259}));
@@ -230,8 +231,9 @@ TEST(GgufTokenizer, RefusesUnknownKinds) {
   vocabulary = tiny_bpe();
   vocabulary.pre = "smolm";
   const auto text = failure(vocabulary);
-  EXPECT_TRUE(text.starts_with("tiny.gguf: tokenizer.ggml.pre: unknown pre-tokenizer 'smolm', the nearest is 'smollm'; "
-                               "known are bloom, chatglm-bpe, "))
+  EXPECT_TRUE(
+      text.starts_with("tiny.gguf: tokenizer.ggml.pre: unknown pre-tokenizer 'smolm', the nearest is 'smollm'; "
+                       "known are bloom, chatglm-bpe, "))
       << text;
   EXPECT_TRUE(text.ends_with("trillion, viking; use the checkpoint's Hugging Face directory")) << text;
 }
@@ -259,9 +261,12 @@ TEST(GgufTokenizer, RefusesInconsistentVocabularies) {
             place + "scores: expected one for each of the 267 tokens, found 0" + mend);
   EXPECT_EQ(spm([](V& v) { v.scores[4] = NAN; }), place + "scores[4]: not a number" + mend);
   EXPECT_EQ(bpe([](V& v) { v.merges.clear(); }), place + "merges: no merges, a gpt2 vocabulary needs them" + mend);
-  EXPECT_EQ(bpe([](V& v) { v.merges[1] = "ab"; }), place + "merges[1]: expected two tokens and a space between them" + mend);
-  EXPECT_EQ(bpe([](V& v) { v.merges[1] = "ab "; }), place + "merges[1]: expected two tokens and a space between them" + mend);
-  EXPECT_EQ(bpe([](V& v) { v.merges[1] = ""; }), place + "merges[1]: expected two tokens and a space between them" + mend);
+  EXPECT_EQ(bpe([](V& v) { v.merges[1] = "ab"; }),
+            place + "merges[1]: expected two tokens and a space between them" + mend);
+  EXPECT_EQ(bpe([](V& v) { v.merges[1] = "ab "; }),
+            place + "merges[1]: expected two tokens and a space between them" + mend);
+  EXPECT_EQ(bpe([](V& v) { v.merges[1] = ""; }),
+            place + "merges[1]: expected two tokens and a space between them" + mend);
   EXPECT_EQ(bpe([](V& v) { v.merges[1] = "ab x"; }), place + "merges[1]: 'x' is not a token" + mend);
   EXPECT_EQ(bpe([](V& v) { v.merges[1] = "b c"; }), place + "merges[1]: 'bc' is not a token" + mend);
   EXPECT_EQ(bpe([](V& v) { v.merges[1] = "b \xFF"; }), place + "merges[1]: not valid UTF-8" + mend);

@@ -10,9 +10,9 @@ namespace whence {
 
 /// What one tokenizer of the reference made of every string.
 struct ReferenceTokenizer {
-  std::vector<TokenIds> ids;             ///< with special tokens
+  std::vector<TokenIds> ids;  ///< with special tokens
   std::vector<TokenIds> ids_no_special;
-  std::vector<std::string> decoded;      ///< of `ids`, special tokens skipped
+  std::vector<std::string> decoded;  ///< of `ids`, special tokens skipped
 };
 
 /// tests/data/cases/tokenizers.json.

@@ -1,4 +1,5 @@
-// The explicit backward of every op, and of a whole decoder, against autograd through the same forward, in double precision.
+// The explicit backward of every op, and of a whole decoder, against autograd through the same forward, in double
+// precision.
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -70,10 +71,14 @@ TEST(Backward, OfRmsNorm) {
 
 std::string activation_label(Activation activation) {
   switch (activation) {
-    case Activation::silu: return "silu";
-    case Activation::gelu: return "gelu";
-    case Activation::gelu_tanh: return "gelu_tanh";
-    case Activation::relu: return "relu";
+    case Activation::silu:
+      return "silu";
+    case Activation::gelu:
+      return "gelu";
+    case Activation::gelu_tanh:
+      return "gelu_tanh";
+    case Activation::relu:
+      return "relu";
   }
   return {};
 }
@@ -82,7 +87,8 @@ class BackwardOfMlp : public ::testing::TestWithParam<Activation> {};
 
 TEST_P(BackwardOfMlp, EqualsAutograd) {
   Random random;
-  const GatedMlp mlp{random.linear(20, kHidden, true), random.linear(20, kHidden, true), random.linear(kHidden, 20, true), GetParam()};
+  const GatedMlp mlp{random.linear(20, kHidden, true), random.linear(20, kHidden, true),
+                     random.linear(kHidden, 20, true), GetParam()};
   const Tensor x = random({kBatch, kRows, kHidden}), c = random({kBatch, kRows, kSteps, kHidden});
   MlpTrace trace;
   EXPECT_TRUE(testing::near(mlp.forward(x, &trace), mlp.forward(x), 0, 0));
@@ -138,7 +144,8 @@ TEST_P(BackwardOfAttention, EqualsAutograd) {
   const Tensor expected = by_autograd([&](const Tensor& v) { return attention.forward(v, context); }, x, c);
   context.trace = &trace;
   attention.forward(x, context);
-  EXPECT_TRUE(testing::near(attention.pull_back(trace, mask, rotary, attention.output.pull_back(c)), expected, kTolerance, kTolerance));
+  EXPECT_TRUE(testing::near(attention.pull_back(trace, mask, rotary, attention.output.pull_back(c)), expected,
+                            kTolerance, kTolerance));
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, BackwardOfAttention,
@@ -163,10 +170,12 @@ TEST(Backward, OfAWholeDecoder) {
   config.rotary = rotary_of(kHead);
   std::vector<Block> blocks;
   for (std::size_t i = 0; i < config.layers.size(); ++i)
-    blocks.push_back({random.norm(kHidden), random.norm(kHidden), random_attention(random, shape, kHead),
+    blocks.push_back({random.norm(kHidden),
+                      random.norm(kHidden),
+                      random_attention(random, shape, kHead),
                       {random.linear(20, kHidden), random.linear(20, kHidden), random.linear(kHidden, 20)}});
-  const Decoder decoder(config, random({kVocabulary, kHidden}), blocks, random.norm(kHidden), random.linear(kVocabulary, kHidden),
-                        Rotary(config.rotary));
+  const Decoder decoder(config, random({kVocabulary, kHidden}), blocks, random.norm(kHidden),
+                        random.linear(kVocabulary, kHidden), Rotary(config.rotary));
 
   const std::vector<std::int64_t> lengths{kLength, 23};
   Tensor positions = at::arange(3, 3 + kManySteps).unsqueeze(0).repeat({2, 1});
@@ -195,7 +204,8 @@ TEST(Backward, OfAWholeDecoder) {
   const Tensor logits = logits_of(decoder.run(leaf, DecoderPass{lengths}));
   for (std::int64_t t = 0; t < kManySteps; ++t) {
     const Tensor expected =
-        torch::autograd::grad({(logits.select(1, t) * c.select(1, t)).sum()}, {leaf}, {}, /*retain_graph=*/true).front();
+        torch::autograd::grad({(logits.select(1, t) * c.select(1, t)).sum()}, {leaf}, {}, /*retain_graph=*/true)
+            .front();
     EXPECT_TRUE(testing::near(got.select(2, t), expected, kTolerance, kTolerance)) << "step " << t;
   }
 }

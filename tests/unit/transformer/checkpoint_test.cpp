@@ -72,7 +72,7 @@ TEST_F(BadCheckpoint, UnknownArchitecture) {
   EXPECT_EQ(
       error(),
       config_error("model_type",
-                   "unknown architecture 'qwen33'; did you mean 'qwen3'?; known: llama, mistral, qwen2, qwen3, smollm3 "
+                   "unknown architecture 'qwen33'; did you mean 'qwen3'? known: llama, mistral, qwen2, qwen3, smollm3 "
                    "(an architecture file can add one)"));
   EXPECT_FALSE(find_architecture(request_for(folder_)).has_value());
   change_config([](auto& config) {
@@ -111,12 +111,12 @@ TEST_F(BadCheckpoint, SettingsThatAreNotSupported) {
     return text;
   };
   EXPECT_EQ(with("hidden_act", "silo"), config_error("hidden_act",
-                                                     "unknown activation 'silo'; did you mean 'silu'?; known: gelu, "
+                                                     "unknown activation 'silo'; did you mean 'silu'? known: gelu, "
                                                      "gelu_new, gelu_pytorch_tanh, relu, silu, swish"));
   EXPECT_EQ(
       with("rope_scaling", {{"rope_type", "dynamite"}, {"factor", 2.0}}),
       config_error("rope_scaling", "").substr(0, config_error("rope_scaling", "").size() - 2) +
-          ", 'rope_type': unknown rotary scaling 'dynamite'; did you mean 'dynamic'?; known: default, dynamic, linear, "
+          ", 'rope_type': unknown rotary scaling 'dynamite'; did you mean 'dynamic'? known: default, dynamic, linear, "
           "llama3, longrope, none, su, yarn");
   EXPECT_NE(with("rope_scaling", {{"rope_type", "linear"}}).find("'rope_scaling', 'factor': is missing"),
             std::string::npos);
@@ -130,7 +130,7 @@ TEST_F(BadCheckpoint, SettingsThatAreNotSupported) {
             config_error("num_key_value_heads", "expected a divisor of the 4 heads, found 3"));
   EXPECT_EQ(with("layer_types", {"full_attention", "chunked_attention"}),
             config_error("layer_types", "").substr(0, config_error("layer_types", "").size() - 2) +
-                ", entry 1: unknown kind of attention 'chunked_attention'; did you mean 'full_attention'?; known: "
+                ", entry 1: unknown kind of attention 'chunked_attention'; did you mean 'full_attention'? known: "
                 "full_attention, sliding_attention");
   EXPECT_EQ(with("partial_rotary_factor", 0.5),
             config_error("partial_rotary_factor", "expected 1, found 0.5; architecture qwen3 is not built for it"));
@@ -181,7 +181,7 @@ std::string architecture_error(const std::string& from, const std::string& to) {
 
 TEST(Architecture, ErrorsNameThePlaceAndTheNearestKey) {
   EXPECT_EQ(architecture_error("norm:\n  kind: rms", "norm:\n  kinds: rms"),
-            "llama.yaml:20:3: unknown key 'kinds'; did you mean 'kind'?; known: epsilon, kind");
+            "llama.yaml:20:3: unknown key 'kinds'; did you mean 'kind'? known: epsilon, kind");
   EXPECT_NE(architecture_error("{config: hidden_size, gguf", "{confg: hidden_size, gguf")
                 .find("unknown key 'confg'; did you mean 'config'?"),
             std::string::npos);

@@ -25,11 +25,11 @@ struct WhenceTokenizerText {
 
 /// One encoded text; free with `whence_tokenizer_encoding_free`.
 struct WhenceTokenizerEncoding {
-  std::size_t size;               ///< number of tokens
-  const std::uint32_t* ids;       ///< [size]
-  const std::uint64_t* offsets;   ///< [size, 2] start and end in characters of the text
-  const std::uint8_t* special;    ///< [size] 1 where the tokenizer added the token
-  const char* tokens;             ///< all vocabulary entries, one after the other
+  std::size_t size;                 ///< number of tokens
+  const std::uint32_t* ids;         ///< [size]
+  const std::uint64_t* offsets;     ///< [size, 2] start and end in characters of the text
+  const std::uint8_t* special;      ///< [size] 1 where the tokenizer added the token
+  const char* tokens;               ///< all vocabulary entries, one after the other
   const std::uint64_t* token_ends;  ///< [size] end of each entry in `tokens`, in bytes
   void* owner;
 };
