@@ -32,8 +32,8 @@ set(CMAKE_INSTALL_RPATH \$ORIGIN/../${CMAKE_INSTALL_LIBDIR})
 # One kind of position-independent code everywhere, executables included, so that all share one precompiled header.
 add_compile_options(-fPIC -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 warns about its own std::string where texts are joined (GCC bug 105651).
-  add_compile_options(-Wno-restrict -Wno-stringop-overflow)
+  # GCC 12 warns about its own std::string and std::vector where texts are joined (GCC bug 105651) and lists copied.
+  add_compile_options(-Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
 endif()
 if(WHENCE_WARNINGS_AS_ERRORS)
   add_compile_options(-Werror)
@@ -49,6 +49,28 @@ include(WhenceAddPlugin)
 # Compiles `target` with the framework's precompiled header.
 function(whence_use_pch target)
   target_precompile_headers(${target} REUSE_FROM whence_framework)
+endfunction()
+
+# whence_add_crate(name folder comment): `name`, the static library that the Rust package in `folder` makes.
+function(whence_add_crate name folder comment)
+  find_program(WHENCE_CARGO cargo HINTS $ENV{CARGO_HOME}/bin $ENV{HOME}/.cargo/bin REQUIRED)
+  find_package(Threads REQUIRED)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/src/*.rs)
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/rust)
+  set(library ${output}/release/lib${name}.a)
+  add_custom_command(
+    OUTPUT ${library}
+    COMMAND ${CMAKE_COMMAND} -E env CARGO_TARGET_DIR=${output} ${WHENCE_CARGO} build --release --locked
+    COMMAND ${CMAKE_COMMAND} -E touch ${library}
+    DEPENDS ${folder}/Cargo.toml ${folder}/Cargo.lock ${sources}
+    WORKING_DIRECTORY ${folder}
+    COMMENT ${comment}
+    USES_TERMINAL VERBATIM)
+  add_custom_target(${name}_crate DEPENDS ${library})
+  add_library(${name} STATIC IMPORTED GLOBAL)
+  set_target_properties(${name} PROPERTIES IMPORTED_LOCATION ${library})
+  add_dependencies(${name} ${name}_crate)
+  target_link_libraries(${name} INTERFACE Threads::Threads ${CMAKE_DL_LIBS} m)
 endfunction()
 
 # whence_add_test(NAME name SOURCES ... LIBRARIES ... [TIMEOUT seconds] [ENVIRONMENT ...] [LABELS ...]): one GoogleTest
