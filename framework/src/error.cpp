@@ -26,8 +26,8 @@ std::string unknown_name_text(std::string_view kind, std::string_view name, std:
   if (const std::string nearest = nearest_name(name, candidates); !nearest.empty())
     text += "; did you mean '" + nearest + "'?";
   if (candidates.empty()) return text + "; none is known here";
+  text += text.ends_with('?') ? " known: " : "; known: ";
   std::sort(candidates.begin(), candidates.end());
-  text += "; known: ";
   for (std::size_t i = 0; i < candidates.size(); ++i) text += (i ? ", " : "") + candidates[i];
   return text;
 }

@@ -163,6 +163,8 @@ void check_library(const PluginInfo& plugin) {
 /// Kind and name as far as `<kind>.<name>` in a file name tells, for entries whose manifest doesn't.
 void name_after_file(const fs::path& path, std::string_view suffix, PluginInfo& plugin) {
   plugin.name = path.filename().string();
+  if (plugin.name.size() <= suffix.size() || !plugin.name.ends_with(suffix))
+    throw ConfigError(path.string() + ": expected a file named KIND.NAME" + std::string(suffix));
   plugin.name.resize(plugin.name.size() - suffix.size());
   const std::size_t dot = plugin.name.find('.');
   if (dot == std::string::npos) return;

@@ -23,6 +23,7 @@ std::string_view item_type(std::string_view type) {
 std::string one_line(const Value& value) {
   if (value.is_map() || value.is_list()) return "a " + std::string(value.type_name());
   if (value.is_null()) return "null";
+  if (value.is_string()) return "text '" + value.as_string() + "'";
   std::string text = to_yaml(value);
   text.pop_back();
   return std::string(value.type_name()) + " " + text;

@@ -96,11 +96,11 @@ TEST(Experiment, GenerationTakesTheSeedOfTheExperiment) {
 
 TEST(Experiment, NamesPlaceAndNearestKey) {
   EXPECT_EQ(error_of(kSmallest + "sead: 1\n"),
-            "e.yaml:4:1: unknown key 'sead'; did you mean 'seed'?; known: attribute_target, attributions, batch_size, "
+            "e.yaml:4:1: unknown key 'sead'; did you mean 'seed'? known: attribute_target, attributions, batch_size, "
             "generation, "
             "include_eos_baseline, inputs, memory, model, name, output_dir, outputs, plugins, seed, threads");
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions:\n  - {metod: saliency}\n"),
-            "e.yaml:4:6: unknown key 'metod'; did you mean 'method'?; known: aggregation, attributed_function, method, "
+            "e.yaml:4:6: unknown key 'metod'; did you mean 'method'? known: aggregation, attributed_function, method, "
             "name, params, step_scores");
   EXPECT_EQ(error_of(kSmallest + "generation: {max_tokens: 3}\n").substr(0, 34), "e.yaml:4:14: unknown key 'max_toke");
 }

@@ -65,7 +65,7 @@ TEST_F(CatalogueTest, NamesWhatItKnows) {
   EXPECT_EQ(text_of_error([&] {
               found.find(PluginKind::method, "salience", {"e.yaml", 3, 11});
             }),
-            "e.yaml:3:11: unknown method 'salience'; did you mean 'saliency'?; known: saliency");
+            "e.yaml:3:11: unknown method 'salience'; did you mean 'saliency'? known: saliency");
   EXPECT_EQ(text_of_error([&] { found.find(PluginKind::renderer, "html"); }),
             "unknown renderer 'html'; none is known here");
 }

@@ -62,10 +62,10 @@ TEST_F(Manifest, MustBeWhole) {
   EXPECT_EQ(problem("manifest: 1", "manifest: 2"), ":1:11: manifest format 2, this host reads 1; rebuild the plugin");
   EXPECT_EQ(
       problem("sha256: ", "sha265: "),
-      ":7:1: unknown key 'sha265'; did you mean 'sha256'?; known: abi, build_id, library, manifest, plugin, sha256, "
+      ":7:1: unknown key 'sha265'; did you mean 'sha256'? known: abi, build_id, library, manifest, plugin, sha256, "
       "size, version");
   EXPECT_EQ(problem("kind: method", "kind: methode"),
-            ":9:9: unknown plugin kind 'methode'; did you mean 'method'?; known: aggregator, method, model, renderer, "
+            ":9:9: unknown plugin kind 'methode'; did you mean 'method'? known: aggregator, method, model, renderer, "
             "step_function");
   EXPECT_EQ(problem("name: m", "name: ../m"),
             ":10:9: '../m' is no name; use a-z, 0-9 and _, a letter first, at most 64");
@@ -96,7 +96,7 @@ TEST_F(Manifest, ChecksTheDeclaration) {
             "uses_attributed_function");
   EXPECT_EQ(
       declared("  needs: [gradient]\n"),
-      ":12:11: unknown need of a method 'gradient'; did you mean 'gradients'?; known: attentions, gradients, scores");
+      ":12:11: unknown need of a method 'gradient'; did you mean 'gradients'? known: attentions, gradients, scores");
   EXPECT_EQ(declared("  uses_attributed_function: 1\n"), ":12:29: expected true or false, found integer");
   EXPECT_EQ(declared("  parameters: [a]\n"), ":12:15: expected a mapping, found list");
   EXPECT_EQ(
@@ -108,7 +108,7 @@ TEST_F(Manifest, ChecksTheDeclaration) {
   EXPECT_EQ(declared("  parameters:\n    n: {type: int, default: 1, required: true, help: x}\n"),
             ":13:29: parameter 'n' of method 'm' is required and has a default; remove one of the two");
   EXPECT_EQ(declared("  parameters:\n    n: {type: int, default: x, help: x}\n"),
-            ":13:29: parameter 'n' of method 'm': expected an integer, found text x");
+            ":13:29: parameter 'n' of method 'm': expected an integer, found text 'x'");
   EXPECT_EQ(declared("  parameters:\n    n: {type: int, default: 1}\n"), ":13:8: 'help' is missing");
   EXPECT_EQ(declared("  presets:\n    p: {summary: x, params: {n: 1}}\n"),
             ":13:30: unknown parameter of method 'm' 'n'; none is known here");

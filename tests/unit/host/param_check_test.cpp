@@ -66,10 +66,10 @@ TEST_F(ParamCheck, TakesWhatIsGiven) {
 TEST_F(ParamCheck, NamesWhatIsWrong) {
   EXPECT_EQ(
       error("{stepps: 3}"),
-      "e.yaml:1:2: unknown parameter of method 'm' 'stepps'; did you mean 'steps'?; known: layers, part, rule, scale, "
+      "e.yaml:1:2: unknown parameter of method 'm' 'stepps'; did you mean 'steps'? known: layers, part, rule, scale, "
       "signed, spans, steps, weights, words");
   EXPECT_EQ(error("{steps: many}"),
-            "e.yaml:1:9: parameter 'steps' of method 'm': expected an integer, found text many");
+            "e.yaml:1:9: parameter 'steps' of method 'm': expected an integer, found text 'many'");
   EXPECT_EQ(error("{steps: 2.0}"),
             "e.yaml:1:9: parameter 'steps' of method 'm': expected an integer, found number 2.0");
   EXPECT_EQ(error("{steps: null}"), "e.yaml:1:9: parameter 'steps' of method 'm': expected an integer, found null");
@@ -77,15 +77,15 @@ TEST_F(ParamCheck, NamesWhatIsWrong) {
   EXPECT_EQ(error("{steps: 1001}"), "e.yaml:1:9: parameter 'steps' of method 'm': expected at most 1000, found 1001");
   EXPECT_EQ(error("{scale: .nan}"), "e.yaml:1:9: parameter 'scale' of method 'm': expected at least 0.0, found .nan");
   EXPECT_EQ(error("{signed: yes}"),
-            "e.yaml:1:10: parameter 'signed' of method 'm': expected true or false, found text yes");
+            "e.yaml:1:10: parameter 'signed' of method 'm': expected true or false, found text 'yes'");
   EXPECT_EQ(error("{rule: gaus}"),
-            "e.yaml:1:8: unknown value of parameter 'rule' of method 'm' 'gaus'; did you mean 'gauss'?; known: gauss, "
+            "e.yaml:1:8: unknown value of parameter 'rule' of method 'm' 'gaus'; did you mean 'gauss'? known: gauss, "
             "left, right");
   EXPECT_EQ(error("{words: a}"),
-            "e.yaml:1:9: parameter 'words' of method 'm': expected a list, found text a; write [...] around it");
+            "e.yaml:1:9: parameter 'words' of method 'm': expected a list, found text 'a'; write [...] around it");
   EXPECT_EQ(error("{layers: [1, -1]}"), "e.yaml:1:14: parameter 'layers' of method 'm': expected at least 0, found -1");
   EXPECT_EQ(error("{layers: [1, x]}"),
-            "e.yaml:1:14: parameter 'layers' of method 'm': expected an integer, found text x");
+            "e.yaml:1:14: parameter 'layers' of method 'm': expected an integer, found text 'x'");
   EXPECT_EQ(error("{part: [3, 1]}"),
             "e.yaml:1:8: parameter 'part' of method 'm': expected a span [start, end] with start <= end, found a list");
   EXPECT_EQ(error("[steps]"), "e.yaml:1:1: parameters of method 'm': expected a mapping, found a list");

@@ -54,7 +54,7 @@ TEST(Reduce, MakesIntegersFloat) {
 
 TEST(Reduce, NamesTheKnownFunctions) {
   EXPECT_EQ(text_of_error([] { reduce(at::zeros({2}), 0, "meam"); }),
-            "unknown reduction 'meam'; did you mean 'mean'?; known: absmax, max, mean, min, prod, sum, vnorm");
+            "unknown reduction 'meam'; did you mean 'mean'? known: absmax, max, mean, min, prod, sum, vnorm");
 }
 
 TEST(NormalizeColumns, DividesByTheSumOverBothSides) {
