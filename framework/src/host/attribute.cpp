@@ -7,6 +7,8 @@
 #include <chrono>
 #include <limits>
 
+#include "host/guard.h"
+
 namespace whence::host {
 namespace {
 
@@ -267,6 +269,12 @@ AttributionOutput attribute(const Model& model, const PluginHost& host, const st
   return output;
 }
 
+void try_plugins(const PluginHost& host, const AttributionSpec& spec) {
+  make_tools(host, spec);
+  if (spec.aggregation)
+    for (const Choice& choice : *spec.aggregation) host.make_aggregator(choice);
+}
+
 std::vector<Choice> default_aggregation(const AttributionOutput& output) {
   if (output.sequences.empty()) return {};
   const std::vector<std::string>& dims = output.sequences.front().granularity;
@@ -280,7 +288,9 @@ AttributionOutput aggregated(const PluginHost& host, const AttributionOutput& ou
   AttributionOutput result = output;
   for (const Choice& choice : chain ? *chain : default_aggregation(output)) {
     const auto aggregator = host.make_aggregator(choice);
-    for (SequenceAttribution& sequence : result.sequences) aggregator->apply(sequence);
+    with_place(choice.where, plugin_title(PluginKind::aggregator, choice.name), [&] {
+      for (SequenceAttribution& sequence : result.sequences) aggregator->apply(sequence);
+    });
   }
   return result;
 }

@@ -25,12 +25,16 @@ using Notice = std::function<void(const std::string&)>;
 
 struct PrepareOptions {
   std::int64_t batch_size = 8;
-  Progress progress;  ///< new tokens of the batch at work, of those asked for
+  Progress progress;  ///< new tokens of the batch at work, of those there is room for
+  Notice warn;
 };
+
+/// Throws InputError for a text that is empty and for a continuation that does not begin with it.
+void check_input(const InputText& input);
 
 /// Tokenises every input, generates where no continuation was given, and settles the explained positions. Generated ids
 /// are used as they are, not tokenised again. Throws InputError for texts that are empty, too long or do not extend
-/// their prompt, and for positions outside the text.
+/// their prompt, and for positions outside the text; ConfigError for ids outside the vocabulary that are to end a text.
 std::vector<PreparedText> prepare_sequences(const Model& model, const std::vector<InputText>& inputs,
                                             const GenerationConfig& generation, const PrepareOptions& options = {});
 
@@ -56,10 +60,15 @@ const PluginInfo& check_choice(const Catalogue& catalogue, PluginKind kind, cons
 /// that is not differentiable under a method that needs gradients.
 void check_attribution(const Catalogue& catalogue, const AttributionSpec& spec);
 
+/// Makes every plugin that the attribution names, so that one that cannot be used is found before long work. Throws what
+/// `attribute` and `aggregated` throw for it.
+void try_plugins(const PluginHost& host, const AttributionSpec& spec);
+
 /// The chain that makes a result token-level: the norm over hidden units, the mean over heads and layers.
 std::vector<Choice> default_aggregation(const AttributionOutput& output);
 
-/// A copy of `output` with every sequence sent through the chain, or through the default one.
+/// A copy of `output` with every sequence sent through the chain, or through the default one. Errors name the place of
+/// the choice and the aggregator.
 AttributionOutput aggregated(const PluginHost& host, const AttributionOutput& output,
                              const std::optional<std::vector<Choice>>& chain = {});
 

@@ -1,6 +1,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "host/attribute.h"
+#include "host/guard.h"
 
 namespace whence::host {
 namespace {
@@ -20,8 +21,9 @@ std::string quoted(const std::string& text) {
 
 /// Ids of a text as one sequence: a BOS that both the text and the tokenizer wrote counts once, and a prompt stays
 /// open, since an end mark of the tokenizer's template would stand between it and its continuation.
-TokenIds encode(const Tokenizer& tokenizer, const std::string& text, bool open) {
-  Encoding encoding = tokenizer.encode(text);
+TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::string& text, bool open) {
+  Encoding encoding =
+      with_place(input.where, "input '" + input.id + "'", [&] { return tokenizer.encode(text); });
   TokenIds ids = std::move(encoding.ids);
   if (open)
     while (!ids.empty() && encoding.special[ids.size() - 1] && ids.back() == tokenizer.special_ids().eos)
@@ -32,9 +34,7 @@ TokenIds encode(const Tokenizer& tokenizer, const std::string& text, bool open) 
 }
 
 TokenIds encode_prompt(const Model& model, const InputText& input) {
-  if (input.text.empty())
-    throw InputError(place_of(input) + ": the text is empty; a model needs at least one token to start from");
-  TokenIds ids = encode(model.tokenizer(), input.text, true);
+  TokenIds ids = encode(model.tokenizer(), input, input.text, true);
   if (ids.empty())
     throw InputError(place_of(input) + ": the tokenizer makes no token of " + quoted(input.text) +
                      "; give another text");
@@ -58,11 +58,7 @@ std::string token_texts(const Tokenizer& tokenizer, const TokenIds& ids, std::si
 }
 
 TokenIds encode_forced(const Model& model, const InputText& input, const TokenIds& prompt) {
-  const std::string& text = *input.generated;
-  if (!text.starts_with(input.text))
-    throw InputError(place_of(input) + ": the generated text does not extend the prompt: prompt " + quoted(input.text) +
-                     ", generated " + quoted(text) + "; write the prompt at its beginning, too");
-  TokenIds ids = encode(model.tokenizer(), text, false);
+  TokenIds ids = encode(model.tokenizer(), input, *input.generated, false);
   if (ids.size() < prompt.size() || !std::equal(prompt.begin(), prompt.end(), ids.begin())) {
     const std::size_t same = std::mismatch(prompt.begin(), prompt.end(), ids.begin(), ids.end()).first - prompt.begin();
     const std::size_t from = same ? same - 1 : 0;
@@ -112,24 +108,44 @@ PaddedIds padded(const std::vector<const TokenIds*>& rows) {
   return batch;
 }
 
-/// Appends a continuation to every id list in `texts`.
+void check_eos(const Model& model, const GenerationConfig& config) {
+  if (!config.eos) return;
+  for (const std::int64_t id : *config.eos)
+    if (id < 0 || id >= model.info().vocabulary)
+      throw ConfigError("'eos' of the generation: " + std::to_string(id) + " is no token id of model '" +
+                        model.info().name + "'; expected 0 to " + std::to_string(model.info().vocabulary - 1));
+}
+
+/// Appends a continuation to every id list in `ids`.
 void generate(const Model& model, const std::vector<InputText>& inputs, const std::vector<std::size_t>& wanted,
               const GenerationConfig& config, const PrepareOptions& options, std::vector<TokenIds>& ids) {
   for (std::size_t first = 0; first < wanted.size(); first += options.batch_size) {
     const std::size_t last = std::min(wanted.size(), first + static_cast<std::size_t>(options.batch_size));
     std::vector<const TokenIds*> prompts;
     for (std::size_t i = first; i < last; ++i) prompts.push_back(&ids[wanted[i]]);
+    const auto room = [&](const TokenIds& prompt) {
+      const std::int64_t most = model.info().max_positions;
+      return most > 0 ? std::min(config.max_new_tokens, most - static_cast<std::int64_t>(prompt.size()))
+                      : config.max_new_tokens;
+    };
+    std::int64_t most = 0;
+    for (const TokenIds* prompt : prompts) most += room(*prompt);
     GenerationProgress progress;
-    const auto most = static_cast<std::int64_t>(prompts.size()) * config.max_new_tokens;
     if (options.progress) progress = [&](std::int64_t made) { options.progress(std::min(made, most), most); };
     const Generation made = model.generate({.target = padded(prompts)}, config, progress);
     for (std::size_t i = first; i < last; ++i) {
       const TokenIds& added = made.ids.at(i - first);
+      const std::int64_t left = room(ids[wanted[i]]);
+      if (options.warn && left < config.max_new_tokens && static_cast<std::int64_t>(added.size()) == left)
+        options.warn(place_of(inputs[wanted[i]]) + ": the continuation ends after " + std::to_string(left) +
+                     " tokens, where the context of model '" + model.info().name + "' is full");
       if (added.empty())
         throw InputError(place_of(inputs[wanted[i]]) +
                          ": the model generated nothing; raise max_new_tokens or shorten the text");
       ids[wanted[i]].insert(ids[wanted[i]].end(), added.begin(), added.end());
     }
+    // Texts may end before they are as long as they may be.
+    if (options.progress) options.progress(most, most);
   }
 }
 
@@ -141,14 +157,24 @@ std::vector<Token> tokens_of(const Tokenizer& tokenizer, const TokenIds& ids) {
 
 }  // namespace
 
+void check_input(const InputText& input) {
+  if (input.text.empty())
+    throw InputError(place_of(input) + ": the text is empty; a model needs at least one token to start from");
+  if (input.generated && !input.generated->starts_with(input.text))
+    throw InputError(place_of(input) + ": the generated text does not extend the prompt: prompt " + quoted(input.text) +
+                     ", generated " + quoted(*input.generated) + "; write the prompt at its beginning, too");
+}
+
 std::vector<PreparedText> prepare_sequences(const Model& model, const std::vector<InputText>& inputs,
                                             const GenerationConfig& generation, const PrepareOptions& options) {
   if (model.info().kind != ModelKind::decoder_only)
     throw ModelError(model.info().name + ": is an encoder-decoder model; this version attributes decoder-only models");
+  check_eos(model, generation);
   std::vector<TokenIds> ids;
   std::vector<std::int64_t> prompt_lengths;
   std::vector<std::size_t> to_generate;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
+    check_input(inputs[i]);
     TokenIds prompt = encode_prompt(model, inputs[i]);
     prompt_lengths.push_back(static_cast<std::int64_t>(prompt.size()));
     if (inputs[i].generated) {

@@ -22,11 +22,23 @@ std::int64_t integer_from(const Value& value, std::string_view key, std::int64_t
   return number;
 }
 
-/// Names that become files: no separators, nothing hidden.
+/// A number as it is written in an experiment.
+std::string number_text(const Value& value) {
+  std::string text = to_yaml(value);
+  text.pop_back();
+  return text;
+}
+
+/// Names that become files: no separators, nothing hidden, short enough for what is appended.
 std::string file_name_from(const Value& value, std::string_view key) {
   const std::string& name = value.as_string();
   const bool plain = std::all_of(name.begin(), name.end(),
                                  [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
+  constexpr std::size_t kMostLetters = 64;
+  if (name.size() > kMostLetters)
+    throw ConfigError(value.mark(), "'" + std::string(key) + "' has " + std::to_string(name.size()) +
+                                        " letters; it names files, so expected at most " +
+                                        std::to_string(kMostLetters));
   if (name.empty() || name.front() == '.' || !plain)
     throw ConfigError(value.mark(),
                       "'" + std::string(key) + "' is '" + name +
@@ -75,19 +87,31 @@ void parse_inputs(const Value& value, const fs::path& base, Experiment& experime
     for (const Value& item : one_or_many(value)) experiment.inputs.push_back(parse_input(item));
   }
   if (experiment.inputs.empty()) throw ConfigError(value.mark(), "'inputs' is empty; give at least one text");
-  name_inputs(experiment.inputs);
+  try {
+    name_inputs(experiment.inputs);
+  } catch (const ConfigError& error) {
+    if (experiment.input_file) throw InputError(error.what());
+    throw;
+  }
 }
 
 void parse_model(const Value& value, const fs::path& base, Experiment& experiment) {
   if (value.is_map()) {
     value.require_known_keys({"path", "plugin", "dtype"});
-    experiment.model_path = find_model(value.at("path").as_string(), base);
-    if (const Value* plugin = value.find("plugin"); plugin && !plugin->is_null())
+    if (const Value* plugin = value.find("plugin"); plugin && !plugin->is_null()) {
       experiment.model_plugin = plugin->as_string();
-    if (const Value* dtype = value.find("dtype")) experiment.dtype = dtype->as_string();
-  } else {
-    experiment.model_path = find_model(value.as_string(), base);
+      experiment.model_plugin_where = plugin->mark();
+    }
+    if (const Value* dtype = value.find("dtype")) {
+      static const std::vector<std::string> kTypes{"bfloat16", "float16", "float32", "float64"};
+      experiment.dtype = dtype->as_string();
+      if (std::find(kTypes.begin(), kTypes.end(), experiment.dtype) == kTypes.end())
+        throw UnknownName(dtype->mark(), "dtype", experiment.dtype, kTypes);
+    }
   }
+  const Value& path = value.is_map() ? value.at("path") : value;
+  experiment.model_path = find_model(path.as_string(), base, path.mark());
+  experiment.model_where = path.mark();
 }
 
 /// A choice whose parameters may also stand beside it, under `params`.
@@ -214,6 +238,14 @@ Value output_value(const OutputSpec& output) {
   return Value(std::move(map));
 }
 
+/// `folders` are the paths of the document, made absolute.
+void check_plugin_paths(const std::vector<Value>& paths, const std::vector<fs::path>& folders) {
+  std::error_code unreadable;
+  for (std::size_t i = 0; i < folders.size(); ++i)
+    if (!fs::is_directory(folders[i], unreadable))
+      throw ConfigError(paths[i].mark(), folders[i].string() + ": no such plugin folder; correct plugins.paths");
+}
+
 fs::path expand_home(const std::string& path) {
   const char* home = std::getenv("HOME");
   if (home && (path == "~" || path.starts_with("~/"))) return fs::path(home + path.substr(1));
@@ -246,20 +278,21 @@ Choice parse_choice(const Value& value, std::string_view what) {
 GenerationConfig parse_generation(const Value& value) {
   value.require_known_keys({"max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "eos", "stop", "seed"});
   GenerationConfig config;
-  if (const Value* v = value.find("max_new_tokens")) config.max_new_tokens = integer_from(*v, "max_new_tokens", 1);
+  if (const Value* v = value.find("max_new_tokens")) 
+    config.max_new_tokens = integer_from(*v, "max_new_tokens", 1, std::numeric_limits<std::int32_t>::max());
   if (const Value* v = value.find("do_sample")) config.do_sample = v->as_bool();
   if (const Value* v = value.find("temperature")) {
     config.temperature = v->as_double();
     if (!(config.temperature > 0) || !std::isfinite(config.temperature))
       throw ConfigError(v->mark(),
-                        "'temperature' is " + std::to_string(config.temperature) + "; expected a number above 0");
+                        "'temperature' is " + number_text(*v) + "; expected a number above 0");
   }
   if (const Value* v = value.find("top_k")) config.top_k = integer_from(*v, "top_k", 0);
   if (const Value* v = value.find("top_p")) {
     config.top_p = v->as_double();
     if (!(config.top_p > 0 && config.top_p <= 1))
       throw ConfigError(v->mark(),
-                        "'top_p' is " + std::to_string(config.top_p) + "; expected a number above 0 and at most 1");
+                        "'top_p' is " + number_text(*v) + "; expected a number above 0 and at most 1");
   }
   if (const Value* v = value.find("seed")) config.seed = static_cast<std::uint64_t>(integer_from(*v, "seed", 0));
   if (const Value* v = value.find("eos"); v && !v->is_null()) {
@@ -294,15 +327,18 @@ std::int64_t parse_bytes(const Value& value) {
   return static_cast<std::int64_t>(amount * found->second);
 }
 
-std::string find_model(const std::string& path, const fs::path& base) {
+std::string find_model(const std::string& path, const fs::path& base, const Mark& where) {
+  if (path.empty())
+    throw ConfigError(where, "the path of the model is empty; name a checkpoint's file or folder");
   const fs::path here = fs::absolute(base / expand_home(path)).lexically_normal();
-  if (fs::exists(here) || path.find('/') != std::string::npos) return here.string();
+  std::error_code unreadable;
+  if (fs::exists(here, unreadable) || path.find('/') != std::string::npos) return here.string();
   if (const char* folders = std::getenv("WHENCE_MODELS")) {
     std::string_view rest = folders;
     while (!rest.empty()) {
       const std::string_view folder = rest.substr(0, rest.find(':'));
       rest.remove_prefix(std::min(rest.size(), folder.size() + 1));
-      if (!folder.empty() && fs::exists(fs::path(folder) / path))
+      if (!folder.empty() && fs::exists(fs::path(folder) / path, unreadable))
         return fs::absolute(fs::path(folder) / path).lexically_normal().string();
     }
   }
@@ -310,10 +346,13 @@ std::string find_model(const std::string& path, const fs::path& base) {
 }
 
 Experiment load_experiment(const fs::path& path) {
+  if (path.empty()) throw ConfigError("the path of the experiment is empty; name a YAML file");
   const fs::path file = fs::absolute(path);
   const Value document = load_yaml(path);
   Experiment experiment = parse_experiment(document, file.parent_path());
   experiment.file = file;
+  if (!experiment.plugin_paths.empty())
+    check_plugin_paths(one_or_many(document.at("plugins").at("paths")), experiment.plugin_paths);
   if (!document.find("name"))
     experiment.name = file_name_from(Value(file.stem().string(), {path.string(), 0, 0}), "name");
   return experiment;

@@ -48,7 +48,9 @@ struct Experiment {
   std::string name = "whence";
   std::filesystem::path file;  ///< empty when it was made by the command line
   std::string model_path;
+  Mark model_where;
   std::optional<std::string> model_plugin;  ///< absent: the one that recognises the checkpoint
+  Mark model_plugin_where;
   std::string dtype = "float32";
   std::vector<InputText> inputs;
   std::optional<std::filesystem::path>
@@ -67,8 +69,9 @@ struct Experiment {
 };
 
 /// Throws ConfigError/UnknownName with file:line:column, InputError for the file of inputs; relative paths are relative
-/// to the experiment's folder.
+/// to the experiment's folder. Folders of plugins must exist.
 Experiment load_experiment(const std::filesystem::path& path);
+/// As `load_experiment`, but for a document that may name plugin folders of another machine.
 Experiment parse_experiment(const Value& document, const std::filesystem::path& base);
 /// The experiment with every default written out, as stored in a run directory: parses to an equal experiment.
 Value resolved(const Experiment& experiment);
@@ -80,8 +83,9 @@ GenerationConfig parse_generation(const Value& value);
 /// A number of bytes, or text such as "2 GiB".
 std::int64_t parse_bytes(const Value& value);
 /// Absolute path of a checkpoint: "~" is the home folder; what does not lie in `base` and is a bare name is looked for
-/// in the folders of WHENCE_MODELS (colon separated). A path that exists nowhere comes back as if it lay in `base`.
-std::string find_model(const std::string& path, const std::filesystem::path& base);
+/// in the folders of WHENCE_MODELS (colon separated). A path that exists nowhere comes back as if it lay in `base`. Throws
+/// ConfigError at `where` for an empty path.
+std::string find_model(const std::string& path, const std::filesystem::path& base, const Mark& where = {});
 
 /// Texts of a file: one per line, or one JSON object per line when its name ends in ".jsonl". `fields` maps text,
 /// generated, id, start and end to the members that hold them. Throws InputError with file:line.

@@ -81,7 +81,8 @@ std::vector<InputText> read_inputs(const std::filesystem::path& file, const Valu
     throw ConfigError(fields.mark(),
                       "'fields' needs a file of JSON objects; " + file.string() + " does not end in .jsonl");
   std::ifstream stream(file, std::ios::binary);
-  if (!stream || std::filesystem::is_directory(file))
+  std::error_code unreadable;
+  if (!stream || std::filesystem::is_directory(file, unreadable))
     throw InputError(file.string() + ": cannot be read; expected a file of texts, one per line");
   std::vector<InputText> inputs;
   std::string line;

@@ -32,4 +32,19 @@ decltype(auto) guard(const std::string& path, const char* stage, Fn&& fn) {
   __builtin_unreachable();
 }
 
+/// `fn()`; errors about a choice or a text that name no place in a file get `where` and `what` put before them.
+template <class Fn>
+decltype(auto) with_place(const Mark& where, const std::string& what, Fn&& fn) {
+  const std::string place = where.text();
+  const std::string before = (place.empty() ? "" : place + ": ") + what + ": ";
+  try {
+    return fn();
+  } catch (const ConfigError& error) {
+    if (!error.where().file.empty()) throw;
+    throw ConfigError(before + error.what());
+  } catch (const InputError& error) {
+    throw InputError(before + error.what());
+  }
+}
+
 }  // namespace whence::host

@@ -1,5 +1,7 @@
 #include "host/model_loading.h"
 
+#include <chrono>
+
 #include "host/search_path.h"
 #include "host/yaml.h"
 
@@ -35,33 +37,51 @@ std::vector<std::filesystem::path> architecture_files() {
   return sorted;
 }
 
+void require_model(const std::string& path, const Mark& where) {
+  std::error_code failure;
+  if (std::filesystem::exists(path, failure)) return;
+  const std::string place = where.text();
+  throw ModelError((place.empty() ? "" : place + ": ") + path + ": " +
+                   (failure ? "cannot be opened: " + failure.message() : "no such file or directory") +
+                   "; expected the file or the folder of a checkpoint (bare names are also looked for in the folders "
+                   "of WHENCE_MODELS)");
+}
+
 LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin,
                        const std::string& dtype) {
-  if (!std::filesystem::exists(path))
-    throw ModelError(
-        path +
-        ": no such file or directory; expected a GGUF file or a folder with config.json, weights and tokenizer "
-        "(bare names are also looked for in the folders of WHENCE_MODELS)");
+  const auto began = std::chrono::steady_clock::now();
+  require_model(path);
   ModelRequest request{path, dtype, {}};
-  for (const auto& file : architecture_files()) request.architectures.push_back(load_yaml(file));
-
+  LoadedModel loaded;
+  for (const auto& file : architecture_files()) {
+    try {
+      request.architectures.push_back(load_yaml(file));
+    } catch (const ConfigError& error) {
+      loaded.broken_architectures.push_back(error.what());
+    }
+  }
   const std::vector<std::string> candidates =
       plugin ? std::vector<std::string>{*plugin} : usable_plugins(host.catalogue());
   if (candidates.empty())
     throw PluginError(
         path, "model",
         "no usable model plugin is installed; 'whence doctor' shows where plugins are searched and what is wrong");
-  for (const std::string& name : candidates) {
-    LoadedModel loaded;
-    loaded.plugin = name;
-    loaded.loader = host.make_model_loader({name, {}, {}});
-    // The only candidate need not be asked: its own error says best what is wrong with the checkpoint.
-    if (candidates.size() > 1 && !loaded.loader->recognises(request)) continue;
-    loaded.model = loaded.loader->load(request);
-    return loaded;
+  try {
+    for (const std::string& name : candidates) {
+      loaded.plugin = name;
+      loaded.loader = host.make_model_loader({name, {}, {}});
+      // The only candidate need not be asked: its own error says best what is wrong with the checkpoint.
+      if (candidates.size() > 1 && !loaded.loader->recognises(request)) continue;
+      loaded.model = loaded.loader->load(request);
+      loaded.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+      return loaded;
+    }
+  } catch (const ModelError& error) {
+    if (loaded.broken_architectures.empty()) throw;
+    throw ModelError(error.what() + ("; architectures not read: " + joined(loaded.broken_architectures)));
   }
   throw ModelError(path + ": no model plugin recognises this checkpoint (asked: " + joined(candidates) +
-                   "); expected a GGUF file or a folder with config.json of a known architecture");
+                   "); expected one of a known architecture");
 }
 
 }  // namespace whence::host

@@ -14,10 +14,17 @@ struct LoadedModel {
   std::unique_ptr<ModelLoader> loader;
   std::unique_ptr<Model> model;
   std::string plugin;
+  double seconds = 0;  ///< that loading took
+  /// Architecture files that were passed over since they are no valid YAML, one error each.
+  std::vector<std::string> broken_architectures;
 };
 
+/// Throws ModelError at `where` unless something lies at `path`.
+void require_model(const std::string& path, const Mark& where = {});
+
 /// Opens a checkpoint with the named model plugin or, without a name, with the first that recognises it. Throws
-/// ModelError, UnknownName, PluginError; ConfigError for a broken architecture file.
+/// ModelError, UnknownName, PluginError; a ModelError tells of broken architecture files, since the right one may be
+/// among them.
 LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin,
                        const std::string& dtype);
 

@@ -84,45 +84,19 @@ std::vector<TensorDeviation> compare_sequence(const std::string& name, const std
   return result;
 }
 
-/// Throws Json::exception unless every entry has these members as text.
-void require_texts(const Json& entries, const std::vector<std::string>& members) {
-  for (const Json& entry : entries)
-    for (const std::string& member : members) entry.at(member).get_ref<const std::string&>();
-}
-
-Json read_manifest(const fs::path& file) {
-  Json manifest;
-  try {
-    manifest = Json::parse(read_file(file));
-    // What is read below, so that a damaged manifest is one error here.
-    require_texts(manifest.at("model").at("files"), {"path", "sha256"});
-    require_texts(manifest.at("plugins"), {"kind", "name", "sha256"});
-    require_texts(manifest.at("files"), {"path", "sha256"});
-  } catch (const Json::exception& error) {
-    throw InputError(file.string() + ": no manifest of a run: " + error.what());
-  }
-  return manifest;
-}
-
-std::string change(const std::string& what, const std::string& then, const std::string& now) {
-  return what + ": sha256 was " + then + ", is " + now;
-}
-
 /// Checkpoint files that are not those of the manifest.
-std::vector<std::string> changed_model_files(const Json& manifest, const std::string& model_path) {
-  std::map<std::string, std::string> now;
-  for (const fs::path& file : checkpoint_files(model_path)) now[file.filename().string()] = sha256_of_file(file);
+std::vector<std::string> changed_model_files(const Json& manifest, const fs::path& model_path) {
   std::vector<std::string> changes;
-  const Json& files = manifest.at("model").at("files");
-  for (const Json& entry : files) {
+  std::error_code unreadable;
+  for (const Json& entry : manifest.at("model").at("files")) {
     const std::string name = fs::path(entry.at("path").get<std::string>()).filename().string();
     const std::string then = entry.at("sha256").get<std::string>();
     // A single file may have been moved under another name.
-    const auto found = files.size() == 1 && now.size() == 1 ? now.begin() : now.find(name);
-    if (found == now.end())
+    const fs::path file = fs::is_directory(model_path, unreadable) ? model_path / name : model_path;
+    if (!fs::is_regular_file(file, unreadable))
       changes.push_back("model file " + name + ": is missing (sha256 was " + then + ")");
-    else if (found->second != then)
-      changes.push_back(change("model file " + name, then, found->second));
+    else if (const std::string now = sha256_of_file(file); now != then)
+      changes.push_back(change_text("model file " + name, then, now));
   }
   return changes;
 }
@@ -134,18 +108,7 @@ std::vector<std::string> changed_plugins(const Json& manifest, const Catalogue& 
     const std::string name = entry.at("name").get<std::string>(), then = entry.at("sha256").get<std::string>();
     const PluginInfo& plugin = catalogue.find(kind, name);
     if (plugin.sha256 != then)
-      changes.push_back(change(std::string(kind_name(kind)) + " plugin " + name, then, plugin.sha256));
-  }
-  return changes;
-}
-
-std::vector<std::string> changed_results(const Json& manifest, const fs::path& directory) {
-  std::vector<std::string> changes;
-  for (const Json& entry : manifest.at("files")) {
-    const std::string name = entry.at("path").get<std::string>(), then = entry.at("sha256").get<std::string>();
-    if (!name.starts_with("results/") || name.find("..") != std::string::npos) continue;
-    if (const std::string now = sha256_of_file(directory / name); now != then)
-      changes.push_back(change("stored " + name, then, now));
+      changes.push_back(change_text(std::string(kind_name(kind)) + " plugin " + name, then, plugin.sha256));
   }
   return changes;
 }
@@ -166,14 +129,15 @@ std::vector<TensorDeviation> compare(const std::string& name, const AttributionO
 }
 
 Reproduction reproduce(const PluginHost& host, const fs::path& directory, const ReproduceOptions& options) {
-  if (!fs::exists(directory / kManifestFile) || !fs::exists(directory / kExperimentFile))
-    throw InputError(directory.string() + ": is no run directory; expected one that 'whence run' made, with " +
+  std::error_code unreadable;
+  if (!fs::exists(directory / kManifestFile, unreadable) || !fs::exists(directory / kExperimentFile, unreadable))
+    throw InputError("'" + directory.string() + "' is no run directory; expected one that 'whence run' made, with " +
                      kManifestFile + " and " + kExperimentFile);
-  const Json manifest = read_manifest(directory / kManifestFile);
-  Experiment experiment = load_experiment(directory / kExperimentFile);
+  const Json manifest = read_run_manifest(directory);
+  Experiment experiment = parse_experiment(load_yaml(directory / kExperimentFile), directory);
   if (!experiment.plugin_paths.empty() && options.listener.notice)
     options.listener.notice("plugins.paths of the run are not searched; name folders you trust with --plugin-path");
-  if (options.model) experiment.model_path = find_model(*options.model, fs::current_path());
+  if (options.model) experiment.model_path = find_model(*options.model, fs::current_path(), {"--model", 0, 0});
   check_experiment(host.catalogue(), experiment);
   std::map<std::string, AttributionOutput> stored;
   for (const AttributionSpec& spec : experiment.attributions) {
@@ -182,13 +146,14 @@ Reproduction reproduce(const PluginHost& host, const fs::path& directory, const 
   }
 
   Reproduction reproduction;
-  if (fs::exists(experiment.model_path)) reproduction.changes = changed_model_files(manifest, experiment.model_path);
+  require_model(experiment.model_path);
+  reproduction.changes = changed_model_files(manifest, experiment.model_path);
   if (!reproduction.changes.empty() && !options.allow_changed) {
     std::string text = experiment.model_path + ": is not the checkpoint of the run";
     for (const std::string& line : reproduction.changes) text += "; " + line;
     throw DisagreementError(text + "; --allow-changed compares all the same");
   }
-  for (auto& lines : {changed_plugins(manifest, host.catalogue()), changed_results(manifest, directory)})
+  for (auto& lines : {changed_plugins(manifest, host.catalogue()), changed_files(manifest, directory)})
     reproduction.changes.insert(reproduction.changes.end(), lines.begin(), lines.end());
 
   const ComputedRun run = compute(host, experiment, options.listener);

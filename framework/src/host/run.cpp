@@ -1,8 +1,10 @@
 #include "host/run.h"
 
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "host/checksum.h"
+#include "host/guard.h"
 #include "host/run_directory.h"
 #include "host/run_manifest.h"
 #include "host/yaml.h"
@@ -38,15 +40,21 @@ void check_output_files(const Experiment& experiment) {
   std::map<std::string, std::string> taken{{kExperimentFile, "the experiment"},
                                            {kManifestFile, "the manifest"},
                                            {kCrateFile, "the description of the folder"}};
+  constexpr std::size_t kMostLetters = 200;
   for (const OutputSpec& output : experiment.outputs) {
     if (output.file.empty()) continue;
-    for (const AttributionSpec& spec : experiment.attributions)
+    for (const AttributionSpec& spec : experiment.attributions) {
+      if (const std::size_t letters = file_of(output, spec.name).size(); letters > kMostLetters)
+        throw ConfigError(output.renderer.where, "'file' becomes a name of " + std::to_string(letters) +
+                                                     " letters for attribution '" + spec.name +
+                                                     "'; expected at most " + std::to_string(kMostLetters));
       if (const auto [entry, added] =
               taken.emplace(file_of(output, spec.name), "renderer '" + output.renderer.name + "'");
           !added)
         throw ConfigError(output.renderer.where, "the file '" + entry->first + "' would be written twice, by " +
                                                      entry->second + " and by renderer '" + output.renderer.name +
                                                      "'; give one another 'file'");
+    }
   }
 }
 
@@ -59,7 +67,18 @@ Experiment essence(Experiment experiment) {
   return experiment;
 }
 
+/// What an earlier run stored, if it is still what that run wrote.
 std::vector<NamedOutput> stored_outputs(const Experiment& experiment, const fs::path& directory) {
+  std::vector<std::string> changes = changed_files(read_run_manifest(directory), directory);
+  // The manifest doesn't list what could not be rendered.
+  std::error_code unreadable;
+  for (const OutputSpec& output : experiment.outputs)
+    for (const AttributionSpec& spec : experiment.attributions)
+      if (changes.empty() && !output.file.empty() && !fs::exists(directory / file_of(output, spec.name), unreadable))
+        changes.push_back("stored " + file_of(output, spec.name) + ": is missing");
+  if (!changes.empty())
+    throw InputError(directory.string() + ": is not what the run wrote: " + changes.front() +
+                     "; --force makes it again");
   std::vector<NamedOutput> outputs;
   for (const AttributionSpec& spec : experiment.attributions) {
     const fs::path file = directory / result_file(spec.name);
@@ -68,24 +87,37 @@ std::vector<NamedOutput> stored_outputs(const Experiment& experiment, const fs::
   return outputs;
 }
 
+/// So that one that cannot be used is found before the model is loaded.
+void try_every_plugin(const PluginHost& host, const Experiment& experiment) {
+  for (const AttributionSpec& spec : experiment.attributions) try_plugins(host, spec);
+  for (const OutputSpec& output : experiment.outputs) host.make_renderer(output.renderer);
+}
+
 }  // namespace
 
 void check_experiment(const Catalogue& catalogue, const Experiment& experiment) {
-  if (experiment.model_plugin) check_choice(catalogue, PluginKind::model, {*experiment.model_plugin, {}, {}});
+  if (experiment.model_plugin)
+    check_choice(catalogue, PluginKind::model, {*experiment.model_plugin, {}, experiment.model_plugin_where});
   for (const AttributionSpec& spec : experiment.attributions) check_attribution(catalogue, spec);
   for (const OutputSpec& output : experiment.outputs) check_choice(catalogue, PluginKind::renderer, output.renderer);
   check_output_files(experiment);
+  for (const InputText& input : experiment.inputs) check_input(input);
 }
 
-ComputedRun compute(const PluginHost& host, const Experiment& experiment, const RunListener& listener) {
+ComputedRun compute(const PluginHost& host, const Experiment& experiment, const RunListener& listener,
+                    LoadedModel loaded) {
+  if (!loaded.model) try_every_plugin(host, experiment);
   const auto phase = [&](const std::string& label) { return listener.phase ? listener.phase(label) : Progress(); };
   ComputedRun run;
-  Stopwatch watch;
-  run.loaded = load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
-  run.load_seconds = watch.lap();
+  run.loaded = loaded.model ? std::move(loaded)
+                            : load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
+  run.load_seconds = run.loaded.seconds;
+  if (listener.warn)
+    for (const std::string& error : run.loaded.broken_architectures) listener.warn("passed over: " + error);
   const Model& model = *run.loaded.model;
-  run.texts =
-      prepare_sequences(model, experiment.inputs, experiment.generation, {experiment.batch_size, phase("generating")});
+  Stopwatch watch;
+  run.texts = prepare_sequences(model, experiment.inputs, experiment.generation,
+                                {experiment.batch_size, phase("generating"), listener.warn});
   run.generation_seconds = watch.lap();
   for (const AttributionSpec& spec : experiment.attributions) {
     AttributeOptions options{experiment.batch_size,   experiment.attribute_target,
@@ -100,59 +132,87 @@ ComputedRun compute(const PluginHost& host, const Experiment& experiment, const 
   return run;
 }
 
-std::string run_key(const Catalogue& catalogue, const Experiment& experiment) {
+std::string run_key(const Catalogue& catalogue, const Experiment& experiment,
+                    const std::vector<std::string>& model_files) {
   std::string text = to_yaml(resolved(essence(experiment))) + WHENCE_VERSION + "\n" + WHENCE_BUILD_ID + "\n";
-  for (const fs::path& file : checkpoint_files(experiment.model_path))
-    text += file.filename().string() + " " + sha256_of_file(file) + "\n";
+  for (const fs::path file : model_files) text += file.filename().string() + " " + sha256_of_file(file) + "\n";
   for (const fs::path& file : architecture_files())
     text += file.filename().string() + " " + sha256_of_file(file) + "\n";
   const auto add = [&](PluginKind kind, const std::string& name) {
     text += name + " " + catalogue.find(kind, name).sha256 + "\n";
   };
-  // Which model plugin recognises the checkpoint is known only after opening libraries, so all of them count.
-  for (const PluginInfo& plugin : catalogue.plugins())
-    if (plugin.kind == PluginKind::model && plugin.shadowed_by.empty() &&
-        (!experiment.model_plugin || plugin.name == *experiment.model_plugin))
-      text += plugin.name + " " + plugin.sha256 + "\n";
+  // Where the host chooses, what it chooses is known only after long work, so every plugin of the kind counts.
+  const auto add_all = [&](PluginKind kind) {
+    for (const PluginInfo& plugin : catalogue.plugins())
+      if (plugin.kind == kind && plugin.shadowed_by.empty()) text += plugin.name + " " + plugin.sha256 + "\n";
+  };
+  if (experiment.model_plugin)
+    add(PluginKind::model, *experiment.model_plugin);
+  else
+    add_all(PluginKind::model);
   for (const AttributionSpec& spec : experiment.attributions) {
     add(PluginKind::method, spec.method.name);
     add(PluginKind::step_function, spec.attributed_function.name);
     for (const Choice& score : spec.step_scores) add(PluginKind::step_function, score.name);
+    if (!spec.aggregation) add_all(PluginKind::aggregator);
+    for (const Choice& choice : spec.aggregation.value_or(std::vector<Choice>{}))
+      add(PluginKind::aggregator, choice.name);
   }
+  for (const OutputSpec& output : experiment.outputs) add(PluginKind::renderer, output.renderer.name);
   return sha256_of_text(text);
 }
 
 std::string render(const PluginHost& host, const OutputSpec& output, const NamedOutput& result, const Canvas& canvas) {
-  return host.make_renderer(output.renderer)->render(aggregated(host, result.output, result.spec.aggregation), canvas);
+  const auto renderer = host.make_renderer(output.renderer);
+  const AttributionOutput shown = aggregated(host, result.output, result.spec.aggregation);
+  return with_place(output.renderer.where,
+                    "attribution '" + result.spec.name + "', renderer '" + output.renderer.name + "'",
+                    [&] { return renderer->render(shown, canvas); });
 }
 
 RunResult run_experiment(const PluginHost& host, const Experiment& experiment, bool force,
                          const RunListener& listener) {
   check_experiment(host.catalogue(), experiment);
-  if (!fs::exists(experiment.model_path))
-    load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
-  const std::string key = run_key(host.catalogue(), experiment);
+  require_model(experiment.model_path, experiment.model_where);
+  // Which files of a folder belong to the checkpoint is known to the plugin that reads it.
+  LoadedModel loaded;
+  std::error_code failure;
+  if (fs::is_directory(experiment.model_path, failure)) {
+    try_every_plugin(host, experiment);
+    loaded = load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
+  }
+  const std::string key =
+      run_key(host.catalogue(), experiment,
+              loaded.model ? loaded.model->info().files : std::vector<std::string>{experiment.model_path});
   constexpr std::size_t kShownKey = 8;
   RunResult result;
   result.directory = experiment.output_dir / (experiment.name + "-" + key.substr(0, kShownKey));
-  if (!force && fs::exists(result.directory / kManifestFile)) {
+  if (!force && fs::exists(result.directory / kManifestFile, failure)) {
     result.reused = true;
     result.outputs = stored_outputs(experiment, result.directory);
     return result;
   }
-  ComputedRun run = compute(host, experiment, listener);
+  StagedDirectory staged(result.directory);
+  ComputedRun run = compute(host, experiment, listener, std::move(loaded));
   std::map<std::string, std::string> files;
   files[kExperimentFile] = to_yaml(resolved(experiment));
-  for (const NamedOutput& output : run.outputs) {
-    files[result_file(output.spec.name)] = to_result_json(output.output);
-    for (const OutputSpec& spec : experiment.outputs)
-      if (!spec.file.empty()) files[file_of(spec, output.spec.name)] = render(host, spec, output, Canvas{});
+  for (const NamedOutput& output : run.outputs) files[result_file(output.spec.name)] = to_result_json(output.output);
+  std::exception_ptr rendering_failure;
+  try {
+    for (const NamedOutput& output : run.outputs)
+      for (const OutputSpec& spec : experiment.outputs)
+        if (!spec.file.empty()) files[file_of(spec, output.spec.name)] = render(host, spec, output, Canvas{});
+  } catch (const Error&) {
+    rendering_failure = std::current_exception();
   }
-  StagedDirectory staged(result.directory);
   for (const auto& [name, bytes] : files) staged.write(name, bytes);
   staged.write(kManifestFile, manifest_json(host, experiment, key, run, files));
   staged.write(kCrateFile, crate_json(experiment, run, files));
   staged.publish();
+  if (rendering_failure) {
+    if (listener.notice) listener.notice("the results are stored in " + result.directory.string());
+    std::rethrow_exception(rendering_failure);
+  }
   result.outputs = std::move(run.outputs);
   return result;
 }

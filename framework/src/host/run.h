@@ -36,8 +36,10 @@ struct ComputedRun {
 /// Checks everything that can be checked without opening a library or a checkpoint: names, parameters, output files.
 void check_experiment(const Catalogue& catalogue, const Experiment& experiment);
 
-/// Loads the model, prepares the texts and makes every attribution; writes nothing.
-ComputedRun compute(const PluginHost& host, const Experiment& experiment, const RunListener& listener = {});
+/// Opens every plugin, loads the model unless `loaded` is it, prepares the texts and makes every attribution; writes
+/// nothing.
+ComputedRun compute(const PluginHost& host, const Experiment& experiment, const RunListener& listener = {},
+                    LoadedModel loaded = {});
 
 struct RunResult {
   std::filesystem::path directory;
@@ -46,14 +48,18 @@ struct RunResult {
 };
 
 /// Runs an experiment into `<output_dir>/<name>-<key>`. The key stands for the experiment, the model, the plugins and
-/// the version of whence, so a run that exists is not made again unless `force`. Throws what its parts throw.
+/// the version of whence, so a run that exists is not made again unless `force`. Throws what its parts throw: what is
+/// wrong with plugins or the output folder before long work, InputError for a stored run that was changed. When a
+/// renderer fails, the results are stored first.
 RunResult run_experiment(const PluginHost& host, const Experiment& experiment, bool force,
                          const RunListener& listener = {});
 
-/// Hash of everything a result depends on, 64 hexadecimal digits.
-std::string run_key(const Catalogue& catalogue, const Experiment& experiment);
+/// Hash of everything the files of a run depend on, 64 hexadecimal digits; `model_files` are those the model is read
+/// from.
+std::string run_key(const Catalogue& catalogue, const Experiment& experiment,
+                    const std::vector<std::string>& model_files);
 
-/// One rendering of one output.
+/// One rendering of one output. Errors name the place of the choice, the attribution and the renderer.
 std::string render(const PluginHost& host, const OutputSpec& output, const NamedOutput& result, const Canvas& canvas);
 
 }  // namespace whence::host

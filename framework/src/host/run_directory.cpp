@@ -76,6 +76,8 @@ fs::path partial_name(const fs::path& target) {
 StagedDirectory::StagedDirectory(fs::path target)
     : target_(fs::absolute(std::move(target)).lexically_normal()), staging_(partial_name(target_)) {
   std::error_code failed;
+  for (fs::path folder = target_.parent_path(); !fs::exists(folder, failed) && !failed; folder = folder.parent_path())
+    made_.push_back(folder);
   fs::create_directories(target_.parent_path(), failed);
   remove_leftovers(target_);
   fs::remove_all(staging_, failed);
@@ -86,8 +88,11 @@ StagedDirectory::StagedDirectory(fs::path target)
 }
 
 StagedDirectory::~StagedDirectory() {
+  if (staging_.empty()) return;
   std::error_code ignored;
-  if (!staging_.empty()) fs::remove_all(staging_, ignored);
+  fs::remove_all(staging_, ignored);
+  // Removes empty folders only: what somebody else put there stays.
+  for (const fs::path& folder : made_) fs::remove(folder, ignored);
 }
 
 void StagedDirectory::write(const fs::path& relative, std::string_view bytes) {
@@ -103,7 +108,7 @@ void StagedDirectory::publish() {
   sync_folder(staging_);
   const fs::path old = staging_.string() + ".old";
   std::error_code ignored, failed;
-  if (fs::exists(target_)) fs::rename(target_, old, failed);
+  if (fs::exists(target_, ignored)) fs::rename(target_, old, failed);
   if (!failed) fs::rename(staging_, target_, failed);
   if (failed) throw InputError(target_.string() + ": cannot be put in place: " + failed.message());
   staging_.clear();
@@ -113,16 +118,24 @@ void StagedDirectory::publish() {
 
 std::string read_file(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);
-  if (!stream || fs::is_directory(path)) throw InputError(path.string() + ": cannot be read; expected a file");
+  std::error_code unreadable;
+  if (!stream || fs::is_directory(path, unreadable)) throw InputError(path.string() + ": cannot be read; expected a file");
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
 void check_writable(const fs::path& path) {
+  if (path.empty()) throw InputError("the name of the file to write is empty; name a file");
   const fs::path target = fs::absolute(path);
-  if (!fs::is_directory(target.parent_path()))
+  std::error_code failure;
+  for (const fs::path& place : {target.parent_path(), target}) {
+    fs::exists(place, failure);
+    if (failure) throw InputError(path.string() + ": cannot be written: " + failure.message());
+  }
+  if (!fs::is_directory(target.parent_path(), failure))
     throw InputError(path.string() + ": cannot be written: the folder " + target.parent_path().string() +
                      " does not exist; make it first");
-  if (fs::is_directory(target)) throw InputError(path.string() + ": cannot be written: it is a folder; name a file");
+  if (fs::is_directory(target, failure))
+    throw InputError(path.string() + ": cannot be written: it is a folder; name a file");
   if (::access(target.parent_path().c_str(), W_OK) != 0) fail(path, "written");
 }
 

@@ -3,11 +3,12 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace whence::host {
 
 /// A folder that comes into being whole: files are written beside its place, under a hidden name, synced to disk, and
-/// moved there by one rename. Without `publish` nothing stays.
+/// moved there by one rename. Without `publish` nothing stays, nor do the folders above it that had to be made.
 class StagedDirectory {
  public:
   /// Also clears away what interrupted runs left for the same target. Throws InputError when the folder cannot be made.
@@ -23,6 +24,7 @@ class StagedDirectory {
 
  private:
   std::filesystem::path target_, staging_;
+  std::vector<std::filesystem::path> made_;  ///< folders above the target that were missing, innermost first
 };
 
 /// Whole file, binary. Throws InputError.

@@ -4,11 +4,13 @@
 #include <ATen/Version.h>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "host/checksum.h"
+#include "host/run_directory.h"
 #include "whence/plugin.h"
 
 namespace whence::host {
@@ -32,10 +34,25 @@ Json file_entry(const std::filesystem::path& path) {
 Json model_entry(const Experiment& experiment, const ComputedRun& run) {
   const ModelInfo& info = run.loaded.model->info();
   Json files = Json::array();
-  for (const auto& file : checkpoint_files(experiment.model_path)) files.push_back(file_entry(file));
+  for (const std::string& file : info.files) files.push_back(file_entry(file));
   return {{"path", experiment.model_path}, {"name", info.name},   {"architecture", info.architecture},
           {"class", info.class_name},      {"dtype", info.dtype}, {"weights_format", info.weights_format},
           {"parameters", info.parameters}, {"files", files}};
+}
+
+/// Throws InputError unless `pointer` leads to a list of objects with these members as text.
+void require_texts(const nlohmann::json& manifest, const char* pointer, const std::vector<std::string>& members,
+                   const std::filesystem::path& file) {
+  const nlohmann::json::json_pointer place(pointer);
+  const auto fail = [&](const std::string& what) {
+    throw InputError(file.string() + ": no manifest of a run: " + what + "; make the run again");
+  };
+  if (!manifest.contains(place) || !manifest.at(place).is_array())
+    fail("expected a list at " + std::string(pointer));
+  for (const auto& entry : manifest.at(place))
+    for (const std::string& member : members)
+      if (!entry.is_object() || !entry.contains(member) || !entry.at(member).is_string())
+        fail("an entry of " + std::string(pointer) + " has no text '" + member + "'");
 }
 
 /// Every plugin that had a part in the results, once each.
@@ -105,13 +122,41 @@ const char* media_type(const std::string& file) {
 
 std::string result_file(const std::string& attribution) { return "results/" + attribution + ".json"; }
 
-std::vector<std::filesystem::path> checkpoint_files(const std::string& model_path) {
-  if (!std::filesystem::is_directory(model_path)) return {model_path};
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(model_path))
-    if (entry.is_regular_file()) files.push_back(entry.path());
-  std::sort(files.begin(), files.end());
-  return files;
+nlohmann::json read_run_manifest(const std::filesystem::path& directory) {
+  const std::filesystem::path file = directory / kManifestFile;
+  nlohmann::json manifest;
+  try {
+    manifest = nlohmann::json::parse(read_file(file));
+  } catch (const nlohmann::json::exception&) {
+    throw InputError(file.string() + ": not valid JSON, so no manifest of a run; make the run again");
+  }
+  require_texts(manifest, "/model/files", {"path", "sha256"}, file);
+  require_texts(manifest, "/plugins", {"kind", "name", "sha256"}, file);
+  require_texts(manifest, "/files", {"path", "sha256"}, file);
+  return manifest;
+}
+
+std::string change_text(const std::string& what, const std::string& then, const std::string& now) {
+  return what + ": sha256 was " + then + ", is " + now;
+}
+
+std::vector<std::string> changed_files(const nlohmann::json& manifest, const std::filesystem::path& directory) {
+  std::vector<std::string> changes;
+  for (const auto& entry : manifest.at("files")) {
+    const std::filesystem::path name = entry.at("path").get<std::string>();
+    const std::string then = entry.at("sha256").get<std::string>();
+    // A run directory may come from somebody else.
+    if (name.is_absolute() || std::find(name.begin(), name.end(), "..") != name.end()) {
+      changes.push_back("stored " + name.string() + ": lies outside the run directory");
+      continue;
+    }
+    std::error_code unreadable;
+    if (!std::filesystem::is_regular_file(directory / name, unreadable))
+      changes.push_back("stored " + name.string() + ": is missing");
+    else if (const std::string now = sha256_of_file(directory / name); now != then)
+      changes.push_back(change_text("stored " + name.string(), then, now));
+  }
+  return changes;
 }
 
 std::string manifest_json(const PluginHost& host, const Experiment& experiment, const std::string& key,

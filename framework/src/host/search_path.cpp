@@ -36,13 +36,15 @@ void append_checked(std::vector<fs::path>& all, const std::vector<fs::path>& fol
   }
 }
 
-/// Absolute, and each folder once, where it comes first.
+/// Absolute, and each folder once, where it comes first. Links are followed as far as they can be read.
 std::vector<fs::path> without_repetition(const std::vector<fs::path>& folders) {
   std::vector<fs::path> unique;
   std::set<fs::path> seen;
   for (const auto& folder : folders) {
-    const fs::path absolute = fs::weakly_canonical(fs::absolute(folder));
-    if (seen.insert(absolute).second) unique.push_back(absolute);
+    std::error_code unreadable;
+    fs::path absolute = fs::weakly_canonical(fs::absolute(folder), unreadable);
+    if (unreadable) absolute = fs::absolute(folder).lexically_normal();
+    if (seen.insert(absolute).second) unique.push_back(std::move(absolute));
   }
   return unique;
 }
