@@ -14,6 +14,8 @@ constexpr std::int64_t kRowsPerChunk = 4096;
 constexpr std::int64_t kRowsPerTile = 128;
 /// Neighbouring steps carried together. More of them waste rows behind the positions of the earlier ones.
 constexpr std::int64_t kStepsPerChunk = 16;
+/// Cotangents of attention scores, [H,n,T,n] a sequence, that are held at a time; long texts take fewer steps together.
+constexpr std::int64_t kScoresPerChunk = std::int64_t{1} << 26;
 
 /// Some sequences and some of their steps.
 struct Chunk {
@@ -129,11 +131,14 @@ Tensor pull_back(const Decoder& decoder, const PassTrace& trace, const Tensor& c
                               .view({batch, steps, hidden});
 
   const Tensor reached = trace.positions.clamp_min(0);
-  for (std::int64_t step = 0; step < steps; step += kStepsPerChunk) {
-    const std::int64_t count = std::min(kStepsPerChunk, steps - step);
+  const std::int64_t scores_of_step = decoder.config().heads * trace.longest * trace.longest;
+  const std::int64_t steps_together = std::clamp<std::int64_t>(kScoresPerChunk / scores_of_step, 1, kStepsPerChunk);
+  for (std::int64_t step = 0; step < steps; step += steps_together) {
+    const std::int64_t count = std::min(steps_together, steps - step);
     const Tensor places = reached.narrow(1, step, count);
-    const std::int64_t rows_of_batch = places.max().item<std::int64_t>() + 1;
-    const std::int64_t sequences = std::max<std::int64_t>(1, kRowsPerChunk / (rows_of_batch * count));
+    const std::int64_t rows_of_sequence = (places.max().item<std::int64_t>() + 1) * count;
+    const std::int64_t sequences = std::clamp<std::int64_t>(
+        std::min(kRowsPerChunk / rows_of_sequence, kScoresPerChunk / (scores_of_step * count)), 1, batch);
     for (std::int64_t first = 0; first < batch; first += sequences) {
       const std::int64_t together = std::min(sequences, batch - first);
       const Tensor positions = places.narrow(0, first, together).contiguous();
