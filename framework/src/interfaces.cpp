@@ -14,6 +14,7 @@ Trace::~Trace() = default;
 Model::~Model() = default;
 const void* Model::query(std::string_view) const { return nullptr; }
 ModelLoader::~ModelLoader() = default;
+const void* ModelLoader::query(std::string_view) const { return nullptr; }
 
 Method::~Method() = default;
 const void* Method::query(std::string_view) const { return nullptr; }

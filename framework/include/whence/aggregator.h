@@ -16,9 +16,10 @@ class WHENCE_API Aggregator {
   virtual ~Aggregator();
 
   /// Changes tokens, tensors and steps of one sequence together, so that they still fit each other. Throws ConfigError
-  /// when a parameter doesn't fit the sequence. [thread: any]
+  /// when a parameter doesn't fit the sequence. [shape: see SequenceAttribution] [grad: off] [thread: any]
   virtual void apply(SequenceAttribution& sequence) const = 0;
 
+  /// Optional powers, looked up by "name/revision". Null: not offered. [thread: any]
   virtual const void* query(std::string_view capability) const;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "whence/export.h"
@@ -8,13 +9,21 @@
 
 namespace whence {
 
+class Model;
+
 /// Model-private state that `Model::pull_back` needs; freed with the Forward that holds it.
 class WHENCE_API Trace {
  public:
-  Trace() = default;
+  /// `owner` is the model whose `forward` makes the trace, and the only one that can pull it back.
+  explicit Trace(const Model& owner) : owner_(&owner) {}
   Trace(const Trace&) = delete;
   Trace& operator=(const Trace&) = delete;
   virtual ~Trace();
+
+  bool belongs_to(const Model& model) const { return owner_ == &model; }
+
+ private:
+  const Model* owner_;
 };
 
 struct ForwardRequest {
@@ -42,6 +51,9 @@ struct Cotangents {
 struct PullBackRequest {
   bool source = false;  ///< gradients at the source embeddings too (encoder-decoder)
   bool target = true;   ///< gradients at the target embeddings
+  /// Name of the backward rule, by which operations hand their cotangents down. Every model knows "gradient", the
+  /// derivative; a name that a model doesn't know is an UnknownName of the kind "backward rule".
+  std::string rule = "gradient";
 };
 
 /// Per-step gradients; entry [b,l,t] is d score of step t / d embedding of position l.

@@ -19,6 +19,7 @@ class WHENCE_API Method {
   /// [shape: see Attribution] [grad: off] [thread: one per problem]
   virtual Attribution attribute(const Problem& problem) const = 0;
 
+  /// Optional powers, looked up by "name/revision". Null: not offered. [thread: any]
   virtual const void* query(std::string_view capability) const;
 };
 

@@ -40,7 +40,9 @@ class WHENCE_API Model {
   Model& operator=(const Model&) = delete;
   virtual ~Model();
 
+  /// The same object every time. [thread: any]
   virtual const ModelInfo& info() const = 0;
+  /// Lives as long as the model. [thread: any]
   virtual const Tokenizer& tokenizer() const = 0;
 
   /// Continues every sequence of `inputs.target` (right-padded prompts). [grad: off] [thread: any]
@@ -50,16 +52,18 @@ class WHENCE_API Model {
   /// Input embedding rows, times the model's embedding scale: [..] int64 -> [..,D] float32. [grad: off] [thread: any]
   virtual Tensor embed(const Tensor& ids, Side side) const = 0;
 
-  /// One teacher-forced pass. A capture that the model cannot make is an error, never missing. [grad: off] [thread:
-  /// any]
+  /// One teacher-forced pass. A capture that the model cannot make is an error, never missing.
+  /// [shape: see Forward] [grad: off] [thread: any]
   virtual Forward forward(const Inputs& inputs, const ForwardRequest& request) const = 0;
 
   /// Carries the cotangents of all steps to the input embeddings of a traced forward. A trace may be pulled back more
-  /// than once. [shape: see Gradients] [grad: off] [thread: one per trace]
+  /// than once. Throws UnknownName for a backward rule that the model doesn't know.
+  /// [shape: see Gradients] [grad: off] [thread: one per trace]
   virtual Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                               const PullBackRequest& request) const = 0;
 
   /// Optional powers, looked up by "name/revision" so that this interface need not grow. Null: not offered.
+  /// [thread: any]
   virtual const void* query(std::string_view capability) const;
 };
 
@@ -70,7 +74,7 @@ struct ModelRequest {
   std::vector<Value> architectures;  ///< every architecture file found by the host, parsed
 };
 
-/// Makes models of one plugin.
+/// Makes models of one plugin. Immutable after construction.
 class WHENCE_API ModelLoader {
  public:
   ModelLoader() = default;
@@ -79,9 +83,13 @@ class WHENCE_API ModelLoader {
   virtual ~ModelLoader();
 
   /// True when this plugin is made for the checkpoint; cheap (reads headers). Throws ModelError when it is damaged.
+  /// [thread: any]
   virtual bool recognises(const ModelRequest& request) const = 0;
-  /// Throws ModelError.
+  /// Reads the whole checkpoint; never null. Throws ModelError. [grad: off] [thread: any]
   virtual std::unique_ptr<Model> load(const ModelRequest& request) const = 0;
+
+  /// Optional powers, looked up by "name/revision". Null: not offered. [thread: any]
+  virtual const void* query(std::string_view capability) const;
 };
 
 }  // namespace whence

@@ -24,9 +24,11 @@ class WHENCE_API Renderer {
   Renderer& operator=(const Renderer&) = delete;
   virtual ~Renderer();
 
-  /// [thread: any]
+  /// The bytes of the page or file; tensors of `output` have one number per token and step. Throws ConfigError when the
+  /// output has no such form, or a parameter doesn't fit it. [shape: see AttributionOutput] [grad: off] [thread: any]
   virtual std::string render(const AttributionOutput& output, const Canvas& canvas) const = 0;
 
+  /// Optional powers, looked up by "name/revision". Null: not offered. [thread: any]
   virtual const void* query(std::string_view capability) const;
 };
 

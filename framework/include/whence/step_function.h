@@ -26,6 +26,7 @@ class WHENCE_API StepFunction {
   /// logits by autograd unless plugin.yaml says `differentiable: false`. [grad: caller's] [thread: any]
   virtual Tensor score(const StepInputs& inputs) const = 0;
 
+  /// Optional powers, looked up by "name/revision". Null: not offered. [thread: any]
   virtual const void* query(std::string_view capability) const;
 };
 

@@ -28,7 +28,7 @@ struct SpecialIds {
   std::optional<std::int64_t> bos, eos, unknown, pad;
 };
 
-/// Text to token ids and back. Implementations are immutable after construction. [thread: any]
+/// Text to token ids and back. Immutable after construction.
 class WHENCE_API Tokenizer {
  public:
   Tokenizer() = default;
@@ -36,18 +36,20 @@ class WHENCE_API Tokenizer {
   Tokenizer& operator=(const Tokenizer&) = delete;
   virtual ~Tokenizer();
 
-  /// Throws InputError when `text` is not valid UTF-8.
+  /// Throws InputError when `text` is not valid UTF-8. [thread: any]
   virtual Encoding encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
-  /// As `encode` for every text, in order; no padding is added.
+  /// As `encode` for every text, in order; no padding is added. [thread: any]
   virtual std::vector<Encoding> encode_batch(const std::vector<std::string>& texts,
                                              const EncodeOptions& options = {}) const;
-  /// Bytes that form no whole character come out as U+FFFD. Ids outside the vocabulary are an InputError.
+  /// Bytes that form no whole character come out as U+FFFD. Ids outside the vocabulary are an InputError. [thread: any]
   virtual std::string decode(const TokenIds& ids, bool skip_special_tokens) const = 0;
-  /// Raw vocabulary entry, or empty when `id` is outside the vocabulary.
+  /// Raw vocabulary entry, or empty when `id` is outside the vocabulary. [thread: any]
   virtual std::optional<std::string> token(std::int64_t id) const = 0;
+  /// Id of a raw vocabulary entry, or empty when there is none. [thread: any]
   virtual std::optional<std::int64_t> id(std::string_view token) const = 0;
+  /// The same object every time. [thread: any]
   virtual const SpecialIds& special_ids() const = 0;
-  /// All ids that the vocabulary marks as special, ascending.
+  /// All ids that the vocabulary marks as special, ascending. [thread: any]
   virtual const TokenIds& all_special_ids() const = 0;
 };
 

@@ -17,6 +17,9 @@
 namespace whence::transformer {
 namespace {
 
+/// The only backward rule of this engine so far.
+constexpr const char* kGradientRule = "gradient";
+
 /// Numbers that a trace keeps of one row: normed inputs and their scales, queries, keys, values and their mixture, and
 /// the two factors of the MLP.
 std::int64_t traced_bytes_per_token(const DecoderConfig& c) {
@@ -126,7 +129,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   const AskedRows asked = asked_rows(request.positions, lengths, longest);
 
   const Tensor embeddings = input_embeddings(inputs, lengths);
-  auto trace = request.trace ? std::make_unique<PassTrace>() : nullptr;
+  auto trace = request.trace ? std::make_unique<PassTrace>(*this) : nullptr;
   DecoderPass pass{lengths};
   if (trace) pass.trace = &trace->decoder;
   pass.attentions = request.attentions;
@@ -159,8 +162,9 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
 
 Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& cotangents,
                                       const PullBackRequest& request) const {
-  const auto* trace = dynamic_cast<const PassTrace*>(forward.trace.get());
-  if (!trace) throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
+  if (!forward.trace || !forward.trace->belongs_to(*this))
+    throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
+  if (request.rule != kGradientRule) throw UnknownName({}, "backward rule", request.rule, {kGradientRule});
   if (request.source) throw InputError("a decoder-only model has no source to take gradients at");
   if (!cotangents.logits.defined() || cotangents.logits.sizes() != forward.logits.sizes())
     throw std::invalid_argument("expected cotangents of the shape of the logits, [B,T,V]");
@@ -168,7 +172,8 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   if (!request.target) return result;
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
-  result.target = transformer::pull_back(*decoder_, *trace, cotangents.logits.to(at::kFloat));
+  const auto& trace = static_cast<const PassTrace&>(*forward.trace);
+  result.target = transformer::pull_back(*decoder_, trace, cotangents.logits.to(at::kFloat));
   return result;
 }
 

@@ -57,7 +57,7 @@ class FakeModel final : public Model {
       const Tensor rows = given.defined() ? given : embed(padded.ids, Side::target);
       return rows.detach().clone().requires_grad_(request.trace);
     };
-    auto trace = std::make_unique<FakeTrace>();
+    auto trace = std::make_unique<FakeTrace>(*this);
     trace->target = leaf(inputs.target_embeddings, inputs.target);
     trace->source = leaf(inputs.source_embeddings, inputs.source);
 
@@ -79,6 +79,7 @@ class FakeModel final : public Model {
 
   Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                       const PullBackRequest& request) const override {
+    if (request.rule != "gradient") throw UnknownName({}, "backward rule", request.rule, {"gradient"});
     const auto& trace = static_cast<const FakeTrace&>(*forward.trace);
     const auto per_step = [&](const Tensor& leaf) {
       std::vector<Tensor> steps;
@@ -97,6 +98,7 @@ class FakeModel final : public Model {
 
  private:
   struct FakeTrace final : Trace {
+    using Trace::Trace;
     Tensor source, target, logits;
   };
 

@@ -105,6 +105,26 @@ TEST(Forward, WithoutATraceKeepsNoGraph) {
             "pull_back needs a forward pass of this model that was asked for a trace");
 }
 
+TEST(Forward, TraceServesItsOwnModelOnly) {
+  const auto model = load_model(own_model("qwen3")), other = load_model(own_model("qwen3"));
+  const Forward forward = model->forward({pad(kTexts)}, {positions(kAsked), false, false, true});
+  EXPECT_EQ(testing::text_of_error([&] { other->pull_back(forward, {forward.logits}, {}); }),
+            "pull_back needs a forward pass of this model that was asked for a trace");
+}
+
+TEST(Forward, RefusesABackwardRuleThatItDoesNotKnow) {
+  const auto model = load_model(own_model("qwen3"));
+  const Forward forward = model->forward({pad(kTexts)}, {positions(kAsked), false, false, true});
+  const auto pull_back = [&](const std::string& rule) {
+    PullBackRequest request;
+    request.rule = rule;
+    return model->pull_back(forward, {forward.logits}, request);
+  };
+  EXPECT_TRUE(pull_back("gradient").target.defined());
+  EXPECT_THROW(pull_back("gradients"), UnknownName);
+  EXPECT_EQ(testing::text_of_error([&] { pull_back("rescale"); }), "unknown backward rule 'rescale'; known: gradient");
+}
+
 TEST(Forward, AsksNothingOfPositionMinusOne) {
   const auto model = load_model(own_model("qwen3"));
   const Tensor logits = model->forward({pad(kTexts)}, {positions(kAsked)}).logits;
