@@ -60,8 +60,8 @@ const PluginInfo& check_choice(const Catalogue& catalogue, PluginKind kind, cons
 /// that is not differentiable under a method that needs gradients.
 void check_attribution(const Catalogue& catalogue, const AttributionSpec& spec);
 
-/// Makes every plugin that the attribution names, so that one that cannot be used is found before long work. Throws what
-/// `attribute` and `aggregated` throw for it.
+/// Makes every plugin that the attribution names, so that one that cannot be used is found before long work. Throws
+/// what `attribute` and `aggregated` throw for it.
 void try_plugins(const PluginHost& host, const AttributionSpec& spec);
 
 /// The chain that makes a result token-level: the norm over hidden units, the mean over heads and layers.

@@ -22,8 +22,7 @@ std::string quoted(const std::string& text) {
 /// Ids of a text as one sequence: a BOS that both the text and the tokenizer wrote counts once, and a prompt stays
 /// open, since an end mark of the tokenizer's template would stand between it and its continuation.
 TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::string& text, bool open) {
-  Encoding encoding =
-      with_place(input.where, "input '" + input.id + "'", [&] { return tokenizer.encode(text); });
+  Encoding encoding = with_place(input.where, "input '" + input.id + "'", [&] { return tokenizer.encode(text); });
   TokenIds ids = std::move(encoding.ids);
   if (open)
     while (!ids.empty() && encoding.special[ids.size() - 1] && ids.back() == tokenizer.special_ids().eos)

@@ -328,8 +328,7 @@ std::int64_t parse_bytes(const Value& value) {
 }
 
 std::string find_model(const std::string& path, const fs::path& base, const Mark& where) {
-  if (path.empty())
-    throw ConfigError(where, "the path of the model is empty; name a checkpoint's file or folder");
+  if (path.empty()) throw ConfigError(where, "the path of the model is empty; name a checkpoint's file or folder");
   const fs::path here = fs::absolute(base / expand_home(path)).lexically_normal();
   std::error_code unreadable;
   if (fs::exists(here, unreadable) || path.find('/') != std::string::npos) return here.string();

@@ -83,8 +83,8 @@ GenerationConfig parse_generation(const Value& value);
 /// A number of bytes, or text such as "2 GiB".
 std::int64_t parse_bytes(const Value& value);
 /// Absolute path of a checkpoint: "~" is the home folder; what does not lie in `base` and is a bare name is looked for
-/// in the folders of WHENCE_MODELS (colon separated). A path that exists nowhere comes back as if it lay in `base`. Throws
-/// ConfigError at `where` for an empty path.
+/// in the folders of WHENCE_MODELS (colon separated). A path that exists nowhere comes back as if it lay in `base`.
+/// Throws ConfigError at `where` for an empty path.
 std::string find_model(const std::string& path, const std::filesystem::path& base, const Mark& where = {});
 
 /// Texts of a file: one per line, or one JSON object per line when its name ends in ".jsonl". `fields` maps text,

@@ -119,7 +119,8 @@ void StagedDirectory::publish() {
 std::string read_file(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);
   std::error_code unreadable;
-  if (!stream || fs::is_directory(path, unreadable)) throw InputError(path.string() + ": cannot be read; expected a file");
+  if (!stream || fs::is_directory(path, unreadable))
+    throw InputError(path.string() + ": cannot be read; expected a file");
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
