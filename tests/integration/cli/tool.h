@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "experiment/temporary_folder.h"
+#include "support/temporary_folder.h"
+
+using whence::testing::TemporaryFolder;
 
 /// What the program did.
 struct Outcome {

@@ -15,6 +15,7 @@
 #include "host/manifest.h"
 #include "host/plugin_host.h"
 #include "support/fake_model.h"
+#include "support/temporary_folder.h"
 #include "support/text_of_error.h"
 
 namespace whence::host {
@@ -67,12 +68,6 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 
 class PluginFaults : public ::testing::Test {
  protected:
-  PluginFaults() {
-    std::string folder = fs::temp_directory_path() / "whence-faults-XXXXXX";
-    sandbox = ::mkdtemp(folder.data());
-  }
-  ~PluginFaults() override { fs::remove_all(sandbox); }
-
   /// A copy of a fixture that a test may damage.
   void copy(const std::string& name) {
     for (const char* suffix : {".wplugin", ".manifest.yaml"})
@@ -105,7 +100,8 @@ class PluginFaults : public ::testing::Test {
   }
   std::string sandbox_fault(const std::string& name) { return fault(name, ExitStatus::plugin, {}, sandbox); }
 
-  fs::path sandbox;
+  const whence::testing::TemporaryFolder temporary;
+  const fs::path& sandbox = temporary.path();
 };
 
 TEST_F(PluginFaults, GoodPluginRuns) {
@@ -333,12 +329,12 @@ TEST_F(PluginFaults, WrongParameterType) {
 
 TEST_F(PluginFaults, UserGivesUndeclaredParameter) {
   EXPECT_EQ(fault("good", ExitStatus::usage, Value::Map{{"amuont", Value(std::int64_t{1})}}),
-            "unknown parameter of method 'good' 'amuont'; did you mean 'amount'?; known: amount, what");
+            "unknown parameter of method 'good' 'amuont'; did you mean 'amount'? known: amount, what");
 }
 
 TEST_F(PluginFaults, UserGivesWrongType) {
   EXPECT_EQ(fault("good", ExitStatus::usage, Value::Map{{"amount", Value("many")}}),
-            "parameter 'amount' of method 'good': expected an integer, found text many");
+            "parameter 'amount' of method 'good': expected an integer, found text 'many'");
 }
 
 TEST_F(PluginFaults, ThrowsAttributing) {

@@ -4,11 +4,13 @@
 
 #include <cstdlib>
 
-#include "experiment/temporary_folder.h"
 #include "host/yaml.h"
+#include "support/temporary_folder.h"
 
 namespace whence::host {
 namespace {
+
+using whence::testing::TemporaryFolder;
 
 const std::string kSmallest = "model: /m.gguf\ninputs: hello\nattributions: saliency\n";
 

@@ -1,11 +1,13 @@
 #include <gtest/gtest.h>
 
-#include "experiment/temporary_folder.h"
 #include "host/experiment.h"
 #include "host/yaml.h"
+#include "support/temporary_folder.h"
 
 namespace whence::host {
 namespace {
+
+using whence::testing::TemporaryFolder;
 
 std::string error_of(const std::filesystem::path& file, const std::string& fields = "") {
   try {

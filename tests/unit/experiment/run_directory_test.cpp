@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
-#include "experiment/temporary_folder.h"
+#include "support/temporary_folder.h"
 #include "whence/error.h"
 
 namespace whence::host {
 namespace {
+
+using whence::testing::TemporaryFolder;
 
 namespace fs = std::filesystem;
 

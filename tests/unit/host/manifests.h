@@ -3,7 +3,7 @@
 #include <string>
 
 #include "host/manifest.h"
-#include "host/temporary_folder.h"
+#include "support/temporary_folder.h"
 
 namespace whence::testing {
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "host/temporary_folder.h"
+#include "support/temporary_folder.h"
 #include "support/text_of_error.h"
 
 namespace whence::host {

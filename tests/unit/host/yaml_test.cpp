@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "host/temporary_folder.h"
+#include "support/temporary_folder.h"
 #include "support/text_of_error.h"
 
 namespace whence::host {
@@ -55,7 +55,7 @@ TEST(Yaml, RemembersPlaces) {
   EXPECT_EQ(text_of_error([&] {
               value.require_known_keys({"a", "boxy"});
             }),
-            "f.yaml:2:1: unknown key 'body'; did you mean 'boxy'?; known: a, boxy");
+            "f.yaml:2:1: unknown key 'body'; did you mean 'boxy'? known: a, boxy");
 }
 
 TEST(Yaml, ExpandsAliases) {

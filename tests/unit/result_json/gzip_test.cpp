@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include "support/text_of_error.h"
 #include "whence/error.h"
 
 namespace whence {
@@ -23,12 +24,7 @@ std::string gzip(const std::string& text) {
 }
 
 std::string error_of(const std::string& bytes, std::uint64_t most_bytes) {
-  try {
-    gunzip(bytes, most_bytes, "r.json.gz");
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::text_of_error<InputError>([&] { gunzip(bytes, most_bytes, "r.json.gz"); });
 }
 
 TEST(Gzip, UnpacksWhatWasPacked) {

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "support/text_of_error.h"
 #include "whence/error.h"
 
 namespace whence {
@@ -87,12 +88,7 @@ json& extras_of(json& document) { return document["attributes"]["sequence_attrib
 json small_document() { return json::parse(to_result_json(output_with({sequence_with({"hidden"}, {4})}))); }
 
 std::string error_of(const std::string& text) {
-  try {
-    from_result_json(text, "r.json");
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::text_of_error<InputError>([&] { from_result_json(text, "r.json"); });
 }
 
 std::string base64(const std::string& bytes) {
@@ -214,7 +210,7 @@ TEST(ResultJson, ScoresTooLargeForThePrecisionAreRefused) {
   sequence.target_attributions[0][0] = -450.0;
   try {
     to_result_json(output_with({sequence}), ScoresPrecision::float8);
-    FAIL() << "no error";
+    FAIL() << "nothing was thrown";
   } catch (const ConfigError& error) {
     EXPECT_STREQ(error.what(),
                  "scores of the target reach 450.0, more than float8 can hold (448); save them as float32");
@@ -246,7 +242,7 @@ struct ReferenceFile {
   std::vector<std::string> granularity;
 };
 
-class ReferenceFiles : public testing::TestWithParam<ReferenceFile> {};
+class ReferenceFiles : public ::testing::TestWithParam<ReferenceFile> {};
 
 TEST_P(ReferenceFiles, AreReadInFull) {
   const auto& [name, suffix, granularity] = GetParam();
@@ -282,12 +278,12 @@ TEST_P(ReferenceFiles, RoundTripThroughOurWriter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(ResultJson, ReferenceFiles,
-                         testing::Values(ReferenceFile{"reference_saliency", ".json", {"hidden"}},
-                                         ReferenceFile{"reference_saliency_float16", ".json.gz", {"hidden"}},
-                                         ReferenceFile{"reference_saliency_float8", ".json.gz", {"hidden"}},
-                                         ReferenceFile{"reference_aggregated", ".json", {}},
-                                         ReferenceFile{"reference_attention", ".json.gz", {"layer", "head"}},
-                                         ReferenceFile{"reference_encoder_decoder", ".json.gz", {"layer", "head"}}),
+                         ::testing::Values(ReferenceFile{"reference_saliency", ".json", {"hidden"}},
+                                           ReferenceFile{"reference_saliency_float16", ".json.gz", {"hidden"}},
+                                           ReferenceFile{"reference_saliency_float8", ".json.gz", {"hidden"}},
+                                           ReferenceFile{"reference_aggregated", ".json", {}},
+                                           ReferenceFile{"reference_attention", ".json.gz", {"layer", "head"}},
+                                           ReferenceFile{"reference_encoder_decoder", ".json.gz", {"layer", "head"}}),
                          [](const auto& info) { return info.param.name; });
 
 TEST(ResultJson, SmallestFileOfTheReference) {
@@ -318,10 +314,10 @@ TEST(BadResult, NotJson) {
 TEST(BadResult, EveryTruncationIsOneError) {
   const std::string text = to_result_json(output_with({sequence_with({}, {})}));
   for (std::size_t size = 0; size + 2 < text.size(); size += 7)
-    EXPECT_NE(error_of(text.substr(0, size)), "no error") << size;
+    EXPECT_NE(error_of(text.substr(0, size)), "nothing was thrown") << size;
   const std::string zipped = read_file(data_file("reference_attention.json.gz"));
   for (std::size_t size = 0; size < zipped.size(); size += 97)
-    EXPECT_NE(error_of(zipped.substr(0, size)), "no error") << size;
+    EXPECT_NE(error_of(zipped.substr(0, size)), "nothing was thrown") << size;
 }
 
 TEST(BadResult, ChangedBytesAreReadOrRefused) {

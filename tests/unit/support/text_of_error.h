@@ -5,13 +5,17 @@
 
 namespace whence::testing {
 
-/// The text of the exception that `act` throws; "nothing was thrown" otherwise.
-template <class Act>
+/// The text of the Expected that `act` throws; "nothing was thrown", or "another kind of error: ..." otherwise.
+template <class Expected = std::exception, class Act>
 std::string text_of_error(const Act& act) {
   try {
-    act();
+    try {
+      act();
+    } catch (const Expected& error) {
+      return error.what();
+    }
   } catch (const std::exception& error) {
-    return error.what();
+    return std::string("another kind of error: ") + error.what();
   }
   return "nothing was thrown";
 }

@@ -7,8 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "error_text.h"
 #include "reference_strings.h"
+#include "support/temporary_folder.h"
+#include "support/text_of_error.h"
 #include "whence/error.h"
 
 namespace whence {
@@ -21,34 +22,30 @@ fs::path model_directory(const std::string& name) { return fs::path(WHENCE_TEST_
 /// A copy of a model's tokenizer files that a test may change.
 class CopiedModel {
  public:
-  explicit CopiedModel(const std::string& name)
-      : path_(fs::path(testing::TempDir()) / ("tokenizer_" + std::to_string(::getpid()) + "_" + name)) {
-    fs::remove_all(path_);
-    fs::create_directories(path_);
+  explicit CopiedModel(const std::string& name) {
     for (const auto& entry : fs::directory_iterator(model_directory(name))) {
-      if (entry.path().extension() == ".json") fs::copy(entry.path(), path_);
+      if (entry.path().extension() == ".json") fs::copy(entry.path(), path());
     }
   }
-  ~CopiedModel() { fs::remove_all(path_); }
 
-  const fs::path& path() const { return path_; }
-  void remove(const std::string& file) const { fs::remove(path_ / file); }
-  void write(const std::string& file, const std::string& text) const { std::ofstream(path_ / file) << text; }
+  const fs::path& path() const { return folder_.path(); }
+  void remove(const std::string& file) const { fs::remove(path() / file); }
+  void write(const std::string& file, const std::string& text) const { folder_.write(file, text); }
   void patch(const std::string& file, const nlohmann::json& changes) const {
     auto json = read(file);
     json.merge_patch(changes);
     write(file, json.dump());
   }
   nlohmann::json read(const std::string& file) const {
-    std::ifstream stream(path_ / file);
+    std::ifstream stream(path() / file);
     return nlohmann::json::parse(stream);
   }
 
  private:
-  fs::path path_;
+  testing::TemporaryFolder folder_;
 };
 
-class ReferenceModels : public testing::TestWithParam<const char*> {};
+class ReferenceModels : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ReferenceModels, AgreesOnEveryString) {
   const std::string name = GetParam();
@@ -57,7 +54,7 @@ TEST_P(ReferenceModels, AgreesOnEveryString) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ReferenceModels,
-                         testing::Values("bart", "gemma2", "gpt2", "gpt_neox", "llama", "qwen2", "t5"),
+                         ::testing::Values("bart", "gemma2", "gpt2", "gpt_neox", "llama", "qwen2", "t5"),
                          [](const auto& info) { return info.param; });
 
 TEST(CheckpointTokenizer, KnowsTheSpecialTokens) {
@@ -110,17 +107,17 @@ TEST(CheckpointTokenizer, FindsTokensAndIds) {
 
 TEST(CheckpointTokenizer, RefusesWhatIsNoTextOrNoId) {
   const auto tokenizer = tokenizer_from_directory(model_directory("gpt2"));
-  EXPECT_EQ(error_text<InputError>([&] { tokenizer->encode("ab\xFFz"); }),
+  EXPECT_EQ(testing::text_of_error<InputError>([&] { tokenizer->encode("ab\xFFz"); }),
             "text: byte 2 is not valid UTF-8; convert the text to UTF-8");
-  EXPECT_EQ(error_text<InputError>([&] { tokenizer->encode("a\xED\xA0\x80"); }),
+  EXPECT_EQ(testing::text_of_error<InputError>([&] { tokenizer->encode("a\xED\xA0\x80"); }),
             "text: byte 1 is not valid UTF-8; convert the text to UTF-8");
-  EXPECT_EQ(error_text<InputError>([&] {
+  EXPECT_EQ(testing::text_of_error<InputError>([&] {
               tokenizer->decode({0, 384}, false);
             }),
             "ids: token id 384 is not in the vocabulary");
-  EXPECT_EQ(error_text<InputError>([&] { tokenizer->decode({-1}, false); }),
+  EXPECT_EQ(testing::text_of_error<InputError>([&] { tokenizer->decode({-1}, false); }),
             "ids: token id -1 is not in the vocabulary");
-  EXPECT_EQ(error_text<InputError>([&] { tokenizer->decode({std::int64_t{1} << 32}, true); }),
+  EXPECT_EQ(testing::text_of_error<InputError>([&] { tokenizer->decode({std::int64_t{1} << 32}, true); }),
             "ids: token id 4294967296 is not in the vocabulary");
   EXPECT_EQ(tokenizer->decode({}, false), "");
 }
@@ -187,7 +184,7 @@ TEST(CheckpointTokenizer, ReportsAFrameWithoutItsToken) {
   auto config = model.read("tokenizer_config.json");
   config["bos_token"] = nullptr;
   model.write("tokenizer_config.json", config.dump());
-  EXPECT_EQ(error_text<ModelError>([&] { tokenizer_from_directory(model.path()); }),
+  EXPECT_EQ(testing::text_of_error<ModelError>([&] { tokenizer_from_directory(model.path()); }),
             (model.path() / "tokenizer_config.json").string() +
                 ": add_bos_token is true but there is no bos_token; name one or set add_bos_token to false");
 }
@@ -255,7 +252,7 @@ TEST(CheckpointTokenizer, TakesIdsFromTheModelConfigWithoutTokenizerConfig) {
 
 TEST(CheckpointTokenizer, ReportsAMissingTokenizer) {
   const auto directory = model_directory("marian");
-  EXPECT_EQ(error_text<ModelError>([&] { tokenizer_from_directory(directory); }),
+  EXPECT_EQ(testing::text_of_error<ModelError>([&] { tokenizer_from_directory(directory); }),
             directory.string() +
                 ": tokenizer.json is missing; fetch it with the checkpoint, or save it with save_pretrained of a fast "
                 "tokenizer of transformers");
@@ -266,20 +263,20 @@ TEST(CheckpointTokenizer, ReportsBrokenFiles) {
   const auto path = [&](const char* file) { return (model.path() / file).string(); };
   model.remove("special_tokens_map.json");
   model.write("tokenizer_config.json", R"({"eos_token": )");
-  EXPECT_EQ(error_text<ModelError>([&] { tokenizer_from_directory(model.path()); }),
+  EXPECT_EQ(testing::text_of_error<ModelError>([&] { tokenizer_from_directory(model.path()); }),
             path("tokenizer_config.json") + ": broken JSON at byte 15; fetch the file again");
   model.write("tokenizer_config.json", "[]");
-  EXPECT_EQ(error_text<ModelError>([&] { tokenizer_from_directory(model.path()); }),
+  EXPECT_EQ(testing::text_of_error<ModelError>([&] { tokenizer_from_directory(model.path()); }),
             path("tokenizer_config.json") + ": expected an object, found array; fetch the file again");
   model.write("tokenizer_config.json", R"({"eos_token": 3})");
   EXPECT_EQ(
-      error_text<ModelError>([&] { tokenizer_from_directory(model.path()); }),
+      testing::text_of_error<ModelError>([&] { tokenizer_from_directory(model.path()); }),
       path("tokenizer_config.json") + ": eos_token: expected a token (text, or an object with content), found number");
   model.write("tokenizer_config.json", R"({"added_tokens_decoder": {"x": "a"}})");
-  EXPECT_EQ(error_text<ModelError>([&] { tokenizer_from_directory(model.path()); }),
+  EXPECT_EQ(testing::text_of_error<ModelError>([&] { tokenizer_from_directory(model.path()); }),
             path("tokenizer_config.json") + ": added_tokens_decoder.x: expected a token id as the key");
   model.write("tokenizer_config.json", R"({"tokenizer_class": 5})");
-  EXPECT_EQ(error_text<ModelError>([&] { tokenizer_from_directory(model.path()); }),
+  EXPECT_EQ(testing::text_of_error<ModelError>([&] { tokenizer_from_directory(model.path()); }),
             path("tokenizer_config.json") + ": tokenizer_class has the wrong type, found number");
 
   model.write("tokenizer_config.json", "{}");
@@ -288,7 +285,7 @@ TEST(CheckpointTokenizer, ReportsBrokenFiles) {
         R"({"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}})"}) {
     SCOPED_TRACE(text);
     model.write("tokenizer.json", text);
-    const auto message = error_text<ModelError>([&] { tokenizer_from_directory(model.path()); });
+    const auto message = testing::text_of_error<ModelError>([&] { tokenizer_from_directory(model.path()); });
     EXPECT_TRUE(message.starts_with(path("tokenizer.json") + ": the tokenizer cannot be used, ")) << message;
     EXPECT_TRUE(message.ends_with("; fetch the checkpoint's tokenizer files again")) << message;
   }

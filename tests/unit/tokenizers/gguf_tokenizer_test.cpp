@@ -10,10 +10,10 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "error_text.h"
 #include "gguf_pre_tokenizers.h"
 #include "gguf_vocabulary.h"
 #include "reference_strings.h"
+#include "support/text_of_error.h"
 #include "whence/error.h"
 
 namespace whence {
@@ -95,7 +95,7 @@ GgufVocabulary tiny_spm() {
 }
 
 std::string failure(const GgufVocabulary& vocabulary) {
-  return error_text<ModelError>([&] { tokenizer_from_gguf(vocabulary); });
+  return testing::text_of_error<ModelError>([&] { tokenizer_from_gguf(vocabulary); });
 }
 
 TEST(GgufTokenizer, AgreesOnEveryStringForTheRealFile) {

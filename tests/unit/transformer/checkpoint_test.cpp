@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "checkpoints.h"
+#include "support/temporary_folder.h"
 #include "support/text_of_error.h"
 #include "whence/checkpoint_report.h"
 
@@ -18,7 +19,6 @@ namespace fs = std::filesystem;
 class BadCheckpoint : public ::testing::Test {
  protected:
   BadCheckpoint() { fs::copy(own_model("qwen3"), folder_); }
-  ~BadCheckpoint() override { fs::remove_all(folder_); }
 
   template <class Change>
   void change_config(Change change) {
@@ -33,14 +33,11 @@ class BadCheckpoint : public ::testing::Test {
     return (folder_ / "config.json").string() + ": '" + key + "': " + text;
   }
 
-  fs::path folder_ = make_folder();
-
  private:
-  static fs::path make_folder() {
-    std::string name = (fs::temp_directory_path() / "whence_checkpoint_XXXXXX").string();
-    if (!mkdtemp(name.data())) throw std::runtime_error("cannot make a folder");
-    return fs::path(name);
-  }
+  testing::TemporaryFolder made_;
+
+ protected:
+  const fs::path& folder_ = made_.path();
 };
 
 TEST_F(BadCheckpoint, IsWholeBeforeItIsSpoilt) { EXPECT_EQ(error(), "nothing was thrown"); }

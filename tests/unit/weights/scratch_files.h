@@ -1,14 +1,15 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 
+#include "support/temporary_folder.h"
+#include "support/text_of_error.h"
 #include "whence/error.h"
 
 namespace whence::transformer::testing {
@@ -16,34 +17,21 @@ namespace whence::transformer::testing {
 /// A directory of its own for every test, removed afterwards.
 class ScratchTest : public ::testing::Test {
  protected:
-  ~ScratchTest() override { std::filesystem::remove_all(folder_); }
-
   std::filesystem::path write(const std::string& name, std::string_view bytes) const {
-    std::ofstream(folder_ / name, std::ios::binary) << bytes;
-    return folder_ / name;
+    return folder_.write(name, std::string(bytes));
   }
-  const std::filesystem::path& folder() const { return folder_; }
+  const std::filesystem::path& folder() const { return folder_.path(); }
 
  private:
-  static std::filesystem::path make_folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "whence-weights-XXXXXX").string();
-    return ::mkdtemp(pattern.data());
-  }
-  std::filesystem::path folder_ = make_folder();
+  whence::testing::TemporaryFolder folder_;
 };
 
-/// The text of the ModelError that `action` throws, with "PATH: " removed from its front; fails without one.
+/// The text of the ModelError that `action` throws, with "PATH: " removed from its front; fails when it isn't there.
 template <class Action>
 std::string error_of(const std::filesystem::path& path, const Action& action) {
-  try {
-    action();
-  } catch (const ModelError& error) {
-    const std::string text = error.what(), place = path.string() + ": ";
-    EXPECT_EQ(text.substr(0, place.size()), place);
-    return text.substr(std::min(place.size(), text.size()));
-  }
-  ADD_FAILURE() << "no ModelError for " << path;
-  return {};
+  const std::string text = whence::testing::text_of_error<ModelError>(action), place = path.string() + ": ";
+  EXPECT_EQ(text.substr(0, place.size()), place);
+  return text.substr(std::min(place.size(), text.size()));
 }
 
 /// The bytes of a number or of a string that a GGUF file begins with its length.
