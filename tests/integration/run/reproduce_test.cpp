@@ -73,7 +73,19 @@ TEST_F(Reproduce, FindsAMovedCheckpoint) {
 TEST_F(Reproduce, NamesDamagedDirectories) {
   EXPECT_EQ(whence_tool({"reproduce", folder_.path().string()}).status, 5);
   std::ofstream(run_ / "manifest.json") << "{";
-  EXPECT_EQ(whence_tool({"reproduce", run_.string()}).status, 5);
+  expect_error(whence_tool({"reproduce", run_.string()}), 5,
+               (run_ / "manifest.json").string() + ": not valid JSON, so no manifest of a run; make the run again");
+  std::ofstream(run_ / "manifest.json") << "{}";
+  expect_error(whence_tool({"reproduce", run_.string()}), 5,
+               (run_ / "manifest.json").string() +
+                   ": no manifest of a run: expected a list at /model/files; make the run again");
+}
+
+TEST_F(Reproduce, FindsAnEditedExperiment) {
+  std::ofstream(run_ / "experiment.yaml", std::ios::app) << "# edited\n";
+  const Outcome again = whence_tool({"reproduce", run_.string()});
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_NE(again.out.find("changed: stored experiment.yaml: sha256 was "), std::string::npos) << again.out;
 }
 
 }  // namespace

@@ -94,6 +94,173 @@ TEST(Run, LeavesNothingWhenItFails) {
   EXPECT_FALSE(fs::exists(folder.path() / "out"));
 }
 
+/// Runs an experiment on the tiny model with these lines added.
+Outcome run_with(const TemporaryFolder& folder, const std::string& lines, const std::vector<std::string>& words = {}) {
+  const std::string start = "model: " + kTinyModel + "\ninputs: {text: It was a, generated: It was a red}\n";
+  std::vector<std::string> all{"run", folder.write("e.yaml", start + lines).string()};
+  all.insert(all.end(), words.begin(), words.end());
+  return whence_tool(all);
+}
+
+TEST(Run, NamesPathsThatCannotBeUsed) {
+  const TemporaryFolder folder;
+  const fs::path loop = folder.path() / "loop";
+  fs::create_symlink(loop, loop);
+  const std::string file =
+      folder.write("e.yaml", "model: " + loop.string() + "\ninputs: a\nattributions: saliency\n").string();
+  expect_error(whence_tool({"run", file}), 4,
+               file + ":1:8: " + loop.string() +
+                   ": cannot be opened: Too many levels of symbolic links; expected the file or the folder of a "
+                   "checkpoint (bare names are also looked for in the folders of WHENCE_MODELS)");
+  const std::string longest(300, 'x');
+  expect_error(whence_tool({"reproduce", longest}), 5,
+               "'" + longest +
+                   "' is no run directory; expected one that 'whence run' made, with manifest.json and "
+                   "experiment.yaml");
+}
+
+TEST(Run, OpensPluginsBeforeTheModel) {
+  const TemporaryFolder folder;
+  folder.write("m.gguf", "no checkpoint");
+  const std::string file =
+      folder
+          .write("e.yaml",
+                 "model: m.gguf\ninputs: a\n"
+                 "attributions: {method: saliency, aggregation: [{mean: {index: 0, indices: [1]}}]}\n")
+          .string();
+  expect_error(whence_tool({"run", file, "-o", (folder.path() / "out").string()}), 2,
+               file + ":3:48: index, range and indices: expected at most one of them; drop the others");
+  EXPECT_FALSE(fs::exists(folder.path() / "out"));
+}
+
+TEST(Run, FindsBadOutputFoldersBeforeItComputes) {
+  const TemporaryFolder folder;
+  for (const std::string parent : {"/proc/none", "e.yaml"}) {
+    const Outcome made = run_with(folder, "attributions: saliency\noutput_dir: " + parent + "\n");
+    EXPECT_EQ(made.status, 5);
+    EXPECT_NE(made.err.find(": no folder can be made there: "), std::string::npos) << made.err;
+    EXPECT_EQ(made.err.find("saliency"), std::string::npos) << made.err;
+  }
+}
+
+TEST(Run, StoresResultsThatCannotBeRendered) {
+  const TemporaryFolder folder;
+  const std::string lines =
+      "attributions: {method: saliency, aggregation: []}\noutputs: {renderer: terminal, file: '{name}.txt'}\n"
+      "output_dir: out\n";
+  const Outcome made = run_with(folder, lines);
+  EXPECT_EQ(made.status, 2);
+  EXPECT_NE(made.err.find("e.yaml:4:21: attribution 'saliency', renderer 'terminal': terminal: sequence 0 has scores "),
+            std::string::npos)
+      << made.err;
+  EXPECT_NE(made.err.find("the results are stored in "), std::string::npos) << made.err;
+  EXPECT_TRUE(fs::is_regular_file(only_run(folder) / "results/saliency.json"));
+  expect_error(run_with(folder, lines), 5,
+               only_run(folder).string() +
+                   ": is not what the run wrote: stored saliency.txt: is missing; --force makes it again");
+}
+
+TEST(Run, SaysWhereResultsAreBeforeItShowsThem) {
+  const TemporaryFolder folder;
+  const Outcome made = run_with(folder, "attributions: {method: saliency, aggregation: []}\noutput_dir: out\n");
+  EXPECT_EQ(made.status, 2);
+  EXPECT_NE(made.err.find("stored in " + only_run(folder).string()), std::string::npos) << made.err;
+}
+
+TEST(Run, NamesThePlaceOfAnAggregatorThatFails) {
+  const TemporaryFolder folder;
+  const Outcome made =
+      run_with(folder, "attributions: {method: saliency, aggregation: [vnorm, mean]}\noutput_dir: out\n");
+  EXPECT_EQ(made.status, 2);
+  EXPECT_NE(made.err.find("e.yaml:3:55: aggregator 'mean': "), std::string::npos) << made.err;
+}
+
+TEST(Run, NoticesStoredFilesThatChanged) {
+  const TemporaryFolder folder;
+  const std::string lines = "attributions: saliency\noutputs: {renderer: json, file: '{name}.json'}\noutput_dir: out\n";
+  ASSERT_EQ(run_with(folder, lines).status, 0);
+  const fs::path run = only_run(folder);
+  fs::remove(run / "saliency.json");
+  expect_error(run_with(folder, lines), 5,
+               run.string() + ": is not what the run wrote: stored saliency.json: is missing; --force makes it again");
+  ASSERT_EQ(run_with(folder, lines, {"--force"}).status, 0);
+  std::ofstream(run / "results/saliency.json") << "{";
+  const Outcome damaged = run_with(folder, lines);
+  EXPECT_EQ(damaged.status, 5);
+  EXPECT_NE(damaged.err.find(": is not what the run wrote: stored results/saliency.json: sha256 was "),
+            std::string::npos)
+      << damaged.err;
+  EXPECT_NE(damaged.err.find("; --force makes it again"), std::string::npos) << damaged.err;
+}
+
+TEST(Run, CountsOnlyFilesTheModelIsReadFrom) {
+  const TemporaryFolder folder;
+  fs::copy(kTinyModel, folder.path() / "model");
+  const std::string file =
+      folder
+          .write("e.yaml", "model: model\ninputs: {text: It was a, generated: It was a red}\nattributions: saliency\n"
+                           "output_dir: out\n")
+          .string();
+  ASSERT_EQ(whence_tool({"run", file}).status, 0);
+  folder.write("model/README.md", "a model");
+  EXPECT_NE(whence_tool({"run", file}).err.find("nothing to do: "), std::string::npos);
+  EXPECT_EQ(whence_tool({"reproduce", only_run(folder).string()}).status, 0);
+}
+
+TEST(Run, ChecksInputsAndPluginsBeforeTheModelIsLoaded) {
+  const TemporaryFolder folder;
+  const auto check = [&](const std::string& lines) {
+    const std::string file = folder.write("e.yaml", lines).string();
+    return whence_tool({"validate", file});
+  };
+  const std::string place = (folder.path() / "e.yaml").string(), model = "model: " + kTinyModel + "\n";
+  const Outcome empty = check(model + "inputs: ''\nattributions: saliency\n");
+  EXPECT_EQ(empty.status, 5);
+  EXPECT_EQ(empty.out, place + ":2:9: input '0': the text is empty; a model needs at least one token to start from\n");
+  const Outcome other = check(model + "inputs: {text: a, generated: b}\nattributions: saliency\n");
+  EXPECT_EQ(other.status, 5);
+  EXPECT_EQ(other.out, place +
+                           ":2:9: input '0': the generated text does not extend the prompt: prompt 'a', generated "
+                           "'b'; write the prompt at its beginning, too\n");
+  const Outcome plugin = check("model: {path: m, plugin: nope}\ninputs: a\nattributions: saliency\n");
+  EXPECT_EQ(plugin.status, 2);
+  EXPECT_TRUE(plugin.out.starts_with(place + ":1:26: unknown model 'nope'")) << plugin.out;
+}
+
+TEST(Run, PassesOverBrokenArchitectures) {
+  const TemporaryFolder folder;
+  folder.write("architectures/bad.yaml", "a: [");
+  const std::vector<std::string> words{"attribute", "-m",    kTinyModel, "-i",     "It was a",
+                                       "-g",        "It was a red", "--hide"};
+  const std::string variable = "WHENCE_ARCHITECTURE_PATH=" + (folder.path() / "architectures").string();
+  const Outcome made = whence_tool(words, {variable});
+  EXPECT_EQ(made.status, 0) << made.err;
+  EXPECT_NE(made.err.find("passed over: " + (folder.path() / "architectures/bad.yaml").string() + ":1:"),
+            std::string::npos)
+      << made.err;
+  folder.write("architectures/llama.yaml", "a: [");
+  const Outcome refused = whence_tool(words, {variable});
+  EXPECT_EQ(refused.status, 4);
+  EXPECT_NE(refused.err.find("; architectures not read: "), std::string::npos) << refused.err;
+}
+
+TEST(Run, NamesInputsAndTokensThatCannotBeUsed) {
+  const Outcome bytes = whence_tool({"attribute", "-m", kTinyModel, "-i", "\xff", "--hide"});
+  EXPECT_EQ(bytes.status, 5);
+  EXPECT_NE(bytes.err.find("input '0': "), std::string::npos) << bytes.err;
+  const Outcome eos =
+      whence_tool({"attribute", "-m", kTinyModel, "-i", "It", "--generation-kwargs", "{\"eos_token_id\": 9999999}"});
+  EXPECT_EQ(eos.status, 2);
+  EXPECT_NE(eos.err.find("'eos' of the generation: 9999999 is no token id of model "), std::string::npos) << eos.err;
+}
+
+TEST(Run, SaysWhenTheContextIsFull) {
+  const Outcome made = whence_tool({"attribute", "-m", kTinyModel, "-i", "It was a", "--hide", "--generation-kwargs",
+                                    "{\"max_new_tokens\": 2000000000, \"eos_token_id\": []}"});
+  EXPECT_EQ(made.status, 0) << made.err;
+  EXPECT_NE(made.err.find("input '0': the continuation ends after "), std::string::npos) << made.err;
+}
+
 TEST(Run, SaysWhichOutputsCollide) {
   const TemporaryFolder folder;
   const std::string text = "model: " + kTinyModel +

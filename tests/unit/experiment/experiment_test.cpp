@@ -6,6 +6,7 @@
 
 #include "host/yaml.h"
 #include "support/temporary_folder.h"
+#include "support/text_of_error.h"
 
 namespace whence::host {
 namespace {
@@ -120,9 +121,9 @@ TEST(Experiment, NamesWrongTypesAndRanges) {
   EXPECT_EQ(error_of(kSmallest + "batch_size: many\n"), "e.yaml:4:13: expected an integer, found text 'many'");
   EXPECT_EQ(error_of(kSmallest + "batch_size: 0\n"), "e.yaml:4:13: 'batch_size' is 0; expected at least 1");
   EXPECT_EQ(error_of(kSmallest + "generation: {temperature: 0}\n"),
-            "e.yaml:4:27: 'temperature' is 0.000000; expected a number above 0");
+            "e.yaml:4:27: 'temperature' is 0; expected a number above 0");
   EXPECT_EQ(error_of(kSmallest + "generation: {top_p: 1.5}\n"),
-            "e.yaml:4:21: 'top_p' is 1.500000; expected a number above 0 and at most 1");
+            "e.yaml:4:21: 'top_p' is 1.5; expected a number above 0 and at most 1");
   EXPECT_EQ(error_of(kSmallest + "generation: {stop: ['']}\n"),
             "e.yaml:4:21: 'stop' is empty text; expected text that ends a continuation");
   EXPECT_EQ(error_of(kSmallest + "memory: 3 furlongs\n"),
@@ -161,6 +162,38 @@ TEST(Experiment, RefusesNamesThatLeaveTheRunDirectory) {
   EXPECT_EQ(error_of(kSmallest + "outputs: [{renderer: json, file: a.json}]\n"),
             "e.yaml:4:34: 'file' is 'a.json'; write {name} where the name of the attribution goes, since every "
             "attribution is rendered");
+}
+
+TEST(Experiment, RefusesWhatCannotBeAPath) {
+  EXPECT_EQ(error_of(kSmallest + "name: " + std::string(65, 'a') + "\n"),
+            "e.yaml:4:7: 'name' has 65 letters; it names files, so expected at most 64");
+  EXPECT_EQ(error_of("model: ''\ninputs: a\nattributions: saliency\n"),
+            "e.yaml:1:8: the path of the model is empty; name a checkpoint's file or folder");
+  EXPECT_EQ(error_of("model: {path: m, dtype: float7}\ninputs: a\nattributions: saliency\n").substr(0, 37),
+            "e.yaml:1:25: unknown dtype 'float7'; ");
+  EXPECT_EQ(whence::testing::text_of_error([] { load_experiment(""); }),
+            "the path of the experiment is empty; name a YAML file");
+  // Longer than any file name may be: an ordinary missing file.
+  EXPECT_EQ(find_model(std::string(300, 'm'), "/base"), "/base/" + std::string(300, 'm'));
+}
+
+TEST(Experiment, PluginFoldersExist) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("e.yaml", kSmallest + "plugins: {paths: [none]}\n");
+  EXPECT_EQ(whence::testing::text_of_error([&] { load_experiment(file); }),
+            file.string() + ":4:19: " + (folder.path() / "none").string() +
+                ": no such plugin folder; correct plugins.paths");
+}
+
+TEST(Experiment, IdsGivenTwiceInAFileAreAnInputError) {
+  const TemporaryFolder folder;
+  const auto texts = folder.write("t.jsonl", R"({"text": "a", "id": "x"})"
+                                             "\n"
+                                             R"({"text": "b", "id": "x"})");
+  const auto file = folder.write("e.yaml", "model: m\ninputs: {file: t.jsonl}\nattributions: saliency\n");
+  EXPECT_THROW(load_experiment(file), InputError);
+  EXPECT_EQ(whence::testing::text_of_error([&] { load_experiment(file); }),
+            texts.string() + ":2: two inputs have the id 'x'; ids name them in results, so each needs its own");
 }
 
 TEST(Experiment, TakesItsNameFromItsFile) {

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "support/temporary_folder.h"
+#include "support/text_of_error.h"
 #include "whence/error.h"
 
 namespace whence::host {
@@ -21,7 +22,7 @@ TEST(StagedDirectory, AppearsWholeOrNotAtAll) {
     staged.write("results/x.json", "1");
     EXPECT_FALSE(fs::exists(target));
   }
-  EXPECT_TRUE(fs::is_empty(folder.path() / "runs"));
+  EXPECT_FALSE(fs::exists(folder.path() / "runs"));
   StagedDirectory staged(target);
   staged.write("results/x.json", "2");
   staged.publish();
@@ -67,6 +68,11 @@ TEST(WriteFile, ReplacesWholeFilesAndNamesWhatIsWrong) {
     EXPECT_STREQ(error.what(), "/nowhere/x.json: cannot be written: the folder /nowhere does not exist; make it first");
   }
   EXPECT_THROW(write_file(folder.path(), ""), InputError);
+  EXPECT_EQ(whence::testing::text_of_error([] { check_writable(""); }),
+            "the name of the file to write is empty; name a file");
+  const std::string longest(300, 'x');
+  EXPECT_EQ(whence::testing::text_of_error([&] { check_writable(folder.path() / longest); }),
+            (folder.path() / longest).string() + ": cannot be written: File name too long");
 }
 
 }  // namespace
