@@ -1,15 +1,11 @@
 #pragma once
 
 #include "decoder.h"
-#include "whence/forward.h"
 
 namespace whence::transformer {
 
 /// One traced pass of a decoder, from the input embeddings to the rows that the head reads.
-class PassTrace : public Trace {
- public:
-  using Trace::Trace;
-
+struct PassTrace {
   DecoderTrace decoder;
   NormTrace final_norm;      ///< of the rows at the asked positions, [R,D]
   Tensor positions;          ///< [B,T] int64; -1: no step

@@ -20,6 +20,13 @@ namespace {
 /// The only backward rule of this engine so far.
 constexpr const char* kGradientRule = "gradient";
 
+/// What a forward hands to the pull_back of the same model.
+struct ModelTrace final : Trace {
+  using Trace::Trace;
+
+  PassTrace pass;
+};
+
 /// Numbers that a trace keeps of one row: normed inputs and their scales, queries, keys, values and their mixture, and
 /// the two factors of the MLP.
 std::int64_t traced_bytes_per_token(const DecoderConfig& c) {
@@ -129,9 +136,9 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   const AskedRows asked = asked_rows(request.positions, lengths, longest);
 
   const Tensor embeddings = input_embeddings(inputs, lengths);
-  auto trace = request.trace ? std::make_unique<PassTrace>(*this) : nullptr;
+  auto trace = request.trace ? std::make_unique<ModelTrace>(*this) : nullptr;
   DecoderPass pass{lengths};
-  if (trace) pass.trace = &trace->decoder;
+  if (trace) pass.trace = &trace->pass.decoder;
   pass.attentions = request.attentions;
   pass.block_inputs = request.layer_states;
   DecoderOutput output = decoder_->run(embeddings, pass);
@@ -141,7 +148,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   Tensor logits = at::zeros({batch * steps, info_.vocabulary}, embeddings.options());
   if (asked.row.numel() > 0) {
     const Tensor rows = decoder_->final_norm().forward(output.states.flatten(0, 1).index_select(0, asked.row),
-                                                       trace ? &trace->final_norm : nullptr);
+                                                       trace ? &trace->pass.final_norm : nullptr);
     const Tensor some = decoder_->logits(rows);
     logits = some.size(0) == logits.size(0) ? some : logits.index_copy(0, asked.index, some);
   }
@@ -152,9 +159,9 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
     result.layer_states.push_back(decoder_->normalise(output.states));
   }
   if (request.trace) {
-    trace->positions = request.positions.to(at::kLong);
-    trace->index = asked.index;
-    trace->longest = longest;
+    trace->pass.positions = request.positions.to(at::kLong);
+    trace->pass.index = asked.index;
+    trace->pass.longest = longest;
     result.trace = std::move(trace);
   }
   return result;
@@ -172,8 +179,8 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   if (!request.target) return result;
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
-  const auto& trace = static_cast<const PassTrace&>(*forward.trace);
-  result.target = transformer::pull_back(*decoder_, trace, cotangents.logits.to(at::kFloat));
+  const auto& trace = static_cast<const ModelTrace&>(*forward.trace);
+  result.target = transformer::pull_back(*decoder_, trace.pass, cotangents.logits.to(at::kFloat));
   return result;
 }
 
