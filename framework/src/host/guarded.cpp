@@ -88,6 +88,9 @@ class GuardedModelLoader final : public ModelLoader {
       throw PluginError(path_, "load", "loaded nothing from " + request.path + "; report this to the plugin's author");
     return std::make_unique<GuardedModel>(std::move(model), path_);
   }
+  const void* query(std::string_view capability) const override {
+    return guard(path_, "query", [&] { return inner_->query(capability); });
+  }
 
  private:
   std::unique_ptr<ModelLoader> inner_;

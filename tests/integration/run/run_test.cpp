@@ -225,6 +225,11 @@ TEST(Run, ChecksInputsAndPluginsBeforeTheModelIsLoaded) {
   const Outcome plugin = check("model: {path: m, plugin: nope}\ninputs: a\nattributions: saliency\n");
   EXPECT_EQ(plugin.status, 2);
   EXPECT_TRUE(plugin.out.starts_with(place + ":1:26: unknown model 'nope'")) << plugin.out;
+  const Outcome missing = check("model: none\ninputs: a\nattributions: saliency\n");
+  EXPECT_EQ(missing.status, 4);
+  EXPECT_TRUE(missing.out.starts_with(place + ":1:8: " + (folder.path() / "none").string() +
+                                      ": no such file or directory; "))
+      << missing.out;
 }
 
 TEST(Run, PassesOverBrokenArchitectures) {
