@@ -34,8 +34,8 @@ ConfigError unknown_option(const std::string& word, const std::vector<Option>& o
   std::vector<std::string> names;
   for (const Option& option : options) names.push_back(option.name);
   const std::string nearest = word.starts_with("--") ? nearest_name(word.substr(2), names) : "";
-  return ConfigError("unknown option '" + word + "'" + (nearest.empty() ? "" : "; did you mean '--" + nearest + "'?") +
-                     "; see " + help);
+  return ConfigError("unknown option '" + word + "'" + (nearest.empty() ? ";" : "; did you mean '--" + nearest + "'?") +
+                     " see " + help);
 }
 
 using OptionsByWord = std::map<std::string, const Option*>;
@@ -166,6 +166,12 @@ std::optional<std::string> Arguments::text(const std::string& name) const {
   const auto found = values_.find(name);
   if (found == values_.end()) return {};
   return found->second.front();
+}
+
+std::optional<std::string> Arguments::path(const std::string& name) const {
+  auto word = text(name);
+  if (word && word->empty()) throw ConfigError("--" + name + ": the path is empty; name one, or leave the option out");
+  return word;
 }
 
 std::optional<std::int64_t> Arguments::integer(const std::string& name) const {

@@ -38,6 +38,8 @@ class Arguments {
   /// Value of a flag or boolean option; false when absent.
   bool on(const std::string& name) const;
   std::optional<std::string> text(const std::string& name) const;
+  /// A path; throws ConfigError when it is empty, which would stand for the working directory.
+  std::optional<std::string> path(const std::string& name) const;
   std::optional<std::int64_t> integer(const std::string& name) const;
   std::vector<std::string> list(const std::string& name) const;
   std::vector<std::int64_t> integers(const std::string& name) const;

@@ -10,12 +10,18 @@
 namespace whence::cli {
 namespace {
 
+std::string seconds_text(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f s", seconds);
+  return text;
+}
+
 void say_cost(const Arguments& arguments, const Session& session, const host::ComputedRun& run) {
   const host::Notice notice = notices(arguments);
   const ModelInfo& info = run.loaded.model->info();
   notice("model " + info.name + ": " + info.class_name + ", " + std::to_string(info.parameters) + " parameters, " +
-         info.weights_format + ", loaded in " + std::to_string(run.load_seconds) + " s by plugin " + run.loaded.plugin);
-  notice("attributed in " + std::to_string(run.attribution_seconds) + " s");
+         info.weights_format + ", loaded in " + seconds_text(run.load_seconds) + " by plugin " + run.loaded.plugin);
+  notice("attributed in " + seconds_text(run.attribution_seconds));
   if (!arguments.on("very-verbose")) return;
   for (const auto& folder : session.catalogue.search_path()) notice("plugins searched in " + folder.string());
   for (const auto& file : host::architecture_files()) notice("architecture " + file.string());
@@ -27,7 +33,7 @@ int run(const Arguments& arguments) {
   const Session session(arguments);
   const host::Experiment experiment = experiment_from_options(arguments, session.catalogue);
   const Canvas canvas = output_canvas(arguments);
-  const auto save_path = arguments.text("save-path");
+  const auto save_path = arguments.path("save-path");
   if (save_path) host::check_writable(*save_path);
   host::ComputedRun computed;
   {

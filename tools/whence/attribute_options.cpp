@@ -168,8 +168,9 @@ std::vector<Option> attribute_options() {
        value,
        {},
        "JSON",
-       "max_new_tokens, do_sample, temperature, top_k, top_p, eos_token_id, stop_strings, seed"},
-      {"model-kwargs", value, {}, "JSON", "dtype"},
+       "max_new_tokens, do_sample, temperature, top_k, top_p, eos_token_id, stop_strings, seed; num_beams only as 1, "
+       "skip_special_tokens without effect"},
+      {"model-kwargs", value, {}, "JSON", "dtype (or torch_dtype); attn_implementation only as \"eager\""},
       {"tokenizer-kwargs", value, {}, "JSON", "no key is known yet"},
       {"start-pos",
        value,
@@ -232,7 +233,10 @@ std::optional<std::vector<Choice>> aggregation_from_options(const Arguments& arg
     const Mark where{"--attribution-aggregators", 0, 0};
     Choice choice{names[i], {}, where};
     const PluginInfo& plugin = catalogue.find(PluginKind::aggregator, names[i], where);
-    if (!selectors.empty()) add_param(choice, "index", Value(selectors[i], {"--attribution-selectors", 0, 0}));
+    if (!selectors.empty()) {
+      add_param(choice, "index", Value(selectors[i], {"--attribution-selectors", 0, 0}));
+      choice.where.file += ", --attribution-selectors";
+    }
     if (declares(plugin, "normalize")) add_param(choice, "normalize", Value(normalize, where));
     if (rescale && declares(plugin, "rescale")) add_param(choice, "rescale", Value(true, where));
     chain.push_back(std::move(choice));
@@ -241,7 +245,7 @@ std::optional<std::vector<Choice>> aggregation_from_options(const Arguments& arg
 }
 
 Experiment experiment_from_options(const Arguments& arguments, const Catalogue& catalogue) {
-  const auto path = arguments.text("model-name-or-path");
+  const auto path = arguments.path("model-name-or-path");
   if (!path)
     throw ConfigError("--model-name-or-path: no model is given; name a GGUF file or the folder of a checkpoint");
   if (const std::string device = arguments.text("device").value_or("cpu"); device != "cpu")

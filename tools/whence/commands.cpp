@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "command.h"
 #include "whence/error.h"
 
@@ -38,6 +40,8 @@ std::string command_help(const Command& command, int width) {
 void expect_positional(const Arguments& arguments, std::size_t least, std::size_t most, const std::string& what) {
   const auto& words = arguments.positional();
   if (words.size() < least) throw ConfigError(what + " is missing");
+  if (!words.empty() && words.size() <= most && std::find(words.begin(), words.end(), "") != words.end())
+    throw ConfigError("an empty argument; expected " + what);
   if (words.size() > most)
     throw ConfigError("unexpected argument '" + words[most] + "'" + (what.empty() ? "" : "; expected " + what));
 }

@@ -29,10 +29,15 @@ int terminal_width(int descriptor) {
   return columns > 0 ? columns : 80;
 }
 
-Canvas output_canvas(const Arguments& arguments) {
+std::string color_choice(const Arguments& arguments) {
   const std::string when = arguments.text("color").value_or("auto");
   if (when != "auto" && when != "always" && when != "never")
     throw UnknownName({}, "value of --color", when, {"auto", "always", "never"});
+  return when;
+}
+
+Canvas output_canvas(const Arguments& arguments) {
+  const std::string when = color_choice(arguments);
   const std::string terminal = variable("TERM");
   const bool capable = isatty(STDOUT_FILENO) && variable("NO_COLOR").empty() && !terminal.empty() && terminal != "dumb";
   const bool colored = when == "always" || (when == "auto" && capable);
@@ -50,7 +55,7 @@ host::Notice warnings(const Arguments& arguments) {
 
 void print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw Error(ExitStatus::usage, std::string("standard output: cannot be written: ") + std::strerror(errno));
+    throw InputError(std::string("standard output: cannot be written: ") + std::strerror(errno));
 }
 
 }  // namespace whence::cli

@@ -10,6 +10,8 @@ namespace whence::cli {
 
 /// Width of the terminal behind a file descriptor, else COLUMNS, else 80.
 int terminal_width(int descriptor);
+/// Value of --color: auto (the default), always or never. Throws ConfigError for another.
+std::string color_choice(const Arguments& arguments);
 /// Where standard output goes: --color, NO_COLOR, COLORTERM, TERM and the terminal's width decide.
 Canvas output_canvas(const Arguments& arguments);
 /// Prints notices and warnings on standard error, or nothing with --quiet.

@@ -73,6 +73,9 @@ const PluginInfo& find(const host::Catalogue& catalogue, const std::vector<std::
   if (words.size() == 2) return catalogue.find(host::kind_from_name(words[0]), words[1]);
   std::vector<const PluginInfo*> found;
   std::vector<std::string> known;
+  // Names of broken plugins are no candidates, but asked for they are described with their problem.
+  for (const PluginInfo& plugin : catalogue.plugins())
+    if (plugin.name == words[0] && plugin.shadowed_by.empty() && !plugin.problem.empty()) found.push_back(&plugin);
   for (const PluginKind kind : {PluginKind::model, PluginKind::method, PluginKind::step_function,
                                 PluginKind::aggregator, PluginKind::renderer}) {
     const std::vector<std::string> names = catalogue.names(kind);

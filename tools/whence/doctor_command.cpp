@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "console.h"
+#include "host/manifest.h"
 #include "host/model_loading.h"
 #include "json_value.h"
 #include "session.h"
@@ -68,13 +69,16 @@ std::string physical_memory() {
 std::vector<Line> environment_lines(const Session& session) {
   std::vector<Line> lines{{"whence", WHENCE_VERSION},
                           {"plugin ABI", std::to_string(WHENCE_PLUGIN_ABI)},
+                          {"build id", std::string(host::host_build_id())},
                           {"libtorch", TORCH_VERSION},
                           {"CPU features", at::get_cpu_capability()},
                           {"threads", std::to_string(at::get_num_threads())},
                           {"memory", physical_memory()}};
-  for (const auto& folder : session.catalogue.search_path())
-    lines.push_back(
-        {"plugin folder", folder.string() + (std::filesystem::is_directory(folder) ? "" : " (does not exist)")});
+  for (const auto& folder : session.catalogue.search_path()) {
+    std::error_code unreadable;
+    const bool found = std::filesystem::is_directory(folder, unreadable);
+    lines.push_back({"plugin folder", folder.string() + (found ? "" : " (does not exist or cannot be read)")});
+  }
   for (const auto& file : host::architecture_files()) lines.push_back({"architecture", file.string()});
   return lines;
 }
@@ -109,10 +113,10 @@ int check_model(const Arguments& arguments, const Session& session, const std::s
 
 int run(const Arguments& arguments) {
   expect_positional(arguments, 0, 0, "");
-  if (const auto manifest = arguments.text("plugin")) return check_one_plugin(*manifest);
+  if (const auto manifest = arguments.path("plugin")) return check_one_plugin(*manifest);
   set_threads(arguments, 0);
   const Session session(arguments);
-  if (const auto path = arguments.text("model")) return check_model(arguments, session, *path);
+  if (const auto path = arguments.path("model")) return check_model(arguments, session, *path);
 
   auto plugins = nlohmann::ordered_json::array();
   std::string text;

@@ -1,5 +1,8 @@
 #include "json_value.h"
 
+#include <limits>
+#include <set>
+
 namespace whence::cli {
 namespace {
 
@@ -8,6 +11,9 @@ Value to_value(const nlohmann::ordered_json& json, const Mark& place) {
     case nlohmann::json::value_t::boolean:
       return Value(json.get<bool>(), place);
     case nlohmann::json::value_t::number_unsigned:
+      if (json.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()})
+        return Value(json.get<double>(), place);
+      [[fallthrough]];
     case nlohmann::json::value_t::number_integer:
       return Value(json.get<std::int64_t>(), place);
     case nlohmann::json::value_t::number_float:
@@ -50,8 +56,18 @@ struct ToJson {
 }  // namespace
 
 Value parse_json(const std::string& text, const std::string& place) {
+  std::vector<std::set<std::string>> keys;
+  const auto refuse_repeated_keys = [&](int, nlohmann::json::parse_event_t event,
+                                        const nlohmann::ordered_json& parsed) {
+    using Event = nlohmann::json::parse_event_t;
+    if (event == Event::object_start) keys.emplace_back();
+    if (event == Event::object_end) keys.pop_back();
+    if (event == Event::key && !keys.back().insert(parsed.get<std::string>()).second)
+      throw ConfigError(place + ": key '" + parsed.get<std::string>() + "' is given twice; keep one");
+    return true;
+  };
   try {
-    return to_value(nlohmann::ordered_json::parse(text), {place, 0, 0});
+    return to_value(nlohmann::ordered_json::parse(text, refuse_repeated_keys), {place, 0, 0});
   } catch (const nlohmann::json::exception& error) {
     throw ConfigError(place + ": no valid JSON: " + error.what() + "; write for instance '{\"n_steps\": 20}'");
   }

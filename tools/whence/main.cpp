@@ -1,10 +1,14 @@
 #include <c10/util/Exception.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 
 #include "command.h"
 #include "console.h"
+#include "session.h"
 #include "whence/error.h"
 
 namespace whence::cli {
@@ -54,7 +58,17 @@ int run(std::vector<std::string> words) {
     print(command_help(*command, width));
     return 0;
   }
+  // A wrong value is an error even where the command has no use for it.
+  given_threads(arguments);
+  color_choice(arguments);
   return command->run(arguments);
+}
+
+/// Keeps files that are opened later from becoming a standard stream that the caller closed; writing to one stays an
+/// error.
+void occupy_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(stream, F_GETFD) < 0) open("/dev/null", O_RDONLY);
 }
 
 int fail(ExitStatus status, const char* text) {
@@ -68,10 +82,14 @@ int fail(ExitStatus status, const char* text) {
 int main(int argc, char** argv) {
   using whence::ExitStatus;
   const std::vector<std::string> words(argv + (argc > 0), argv + argc);
+  whence::cli::occupy_closed_streams();
   try {
     return whence::cli::run(words);
   } catch (const whence::Error& error) {
     return whence::cli::fail(error.status(), error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return whence::cli::fail(ExitStatus::input,
+                             (error.path1().string() + ": cannot be used: " + error.code().message()).c_str());
   } catch (const c10::Error& error) {
     return whence::cli::fail(
         ExitStatus::defect,

@@ -33,7 +33,7 @@ void ProgressBar::update(std::int64_t done, std::int64_t total) {
   if (mode_ == Mode::silent || total <= 0 || done == last_done_) return;
   last_done_ = done;
   if (mode_ == Mode::lines) return print_line(done, total);
-  if (!bar_) bar_ = whence_progress_new(label_.data(), label_.size(), colored_);
+  if (!bar_) bar_ = whence_progress_new(label_.data(), label_.size(), static_cast<std::uint64_t>(total), colored_);
   whence_progress_update(bar_, static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total));
 }
 

@@ -69,7 +69,7 @@ int run(const Arguments& arguments) {
   options.relative = tolerance_from(arguments, options.relative);
   options.absolute = options.relative * proportion;
   options.allow_changed = arguments.on("allow-changed");
-  options.model = arguments.text("model");
+  options.model = arguments.path("model");
   host::Reproduction reproduction;
   {
     ConsoleListener listener(arguments);

@@ -23,7 +23,7 @@ std::string summary_json(const host::RunResult& result) {
 int run(const Arguments& arguments) {
   expect_positional(arguments, 1, 1, "the experiment file");
   host::Experiment experiment = host::load_experiment(arguments.positional().front());
-  if (const auto folder = arguments.text("output-dir"))
+  if (const auto folder = arguments.path("output-dir"))
     experiment.output_dir = std::filesystem::absolute(*folder).lexically_normal();
   set_threads(arguments, experiment.threads);
   const Canvas canvas = output_canvas(arguments);
@@ -33,6 +33,10 @@ int run(const Arguments& arguments) {
     ConsoleListener listener(arguments);
     result = host::run_experiment(session.host, experiment, arguments.on("force"), listener.listener());
   }
+  // Before rendering, which may fail: the results are there all the same.
+  notices(arguments)(result.reused ? "nothing to do: this run is stored in " + result.directory.string() +
+                                         "; --force makes it again"
+                                   : "stored in " + result.directory.string());
   if (arguments.on("json")) {
     print(summary_json(result));
   } else {
@@ -44,9 +48,6 @@ int run(const Arguments& arguments) {
       }
     }
   }
-  notices(arguments)(result.reused ? "nothing to do: this run is stored in " + result.directory.string() +
-                                         "; --force makes it again"
-                                   : "stored in " + result.directory.string());
   return 0;
 }
 

@@ -13,6 +13,8 @@ struct Session {
   host::PluginHost host;
 };
 
+/// Value of --threads, if given. Throws ConfigError unless it is a number of threads.
+std::optional<std::int64_t> given_threads(const Arguments& arguments);
 /// Sets the number of threads: --threads, else `otherwise`; 0 leaves libtorch's own.
 void set_threads(const Arguments& arguments, int otherwise);
 

@@ -17,8 +17,7 @@ int run(const Arguments& arguments) {
       const host::Experiment experiment = host::load_experiment(file);
       const Session session(arguments, experiment.plugin_paths);
       host::check_experiment(session.catalogue, experiment);
-      if (!std::filesystem::exists(experiment.model_path))
-        throw ModelError(file + ": the model " + experiment.model_path + " does not exist; correct 'model'");
+      host::require_model(experiment.model_path, experiment.model_where);
     } catch (const Error& error) {
       problem = error.what();
       if (worst == ExitStatus::done) worst = error.status();

@@ -9,9 +9,23 @@
 namespace whence::cli {
 namespace {
 
+/// A run's folder is easily taken for its result.
+void refuse_folder(const std::filesystem::path& path) {
+  std::error_code unreadable;
+  if (!std::filesystem::is_directory(path, unreadable)) return;
+  std::vector<std::string> results;
+  for (const auto& entry : std::filesystem::directory_iterator(path / "results", unreadable))
+    if (entry.path().extension() == ".json") results.push_back(entry.path().string());
+  std::sort(results.begin(), results.end());
+  std::string text = path.string() + ": is a folder; expected a result file";
+  for (const std::string& result : results) text += (&result == &results.front() ? ", for instance " : ", ") + result;
+  throw InputError(text);
+}
+
 int run(const Arguments& arguments) {
   expect_positional(arguments, 1, 1, "the result file");
   const std::string& file = arguments.positional().front();
+  refuse_folder(file);
   Canvas canvas = output_canvas(arguments);
   if (const auto width = arguments.integer("width")) {
     if (*width < 1 || *width > 100000)

@@ -5,7 +5,7 @@
 
 namespace {
 
-const std::string kSee = "; see whence attribute --help";
+const std::string kSee = " see whence attribute --help";
 
 TEST(Arguments, HelpListsEveryCommand) {
   const Outcome help = whence_tool({});
@@ -28,12 +28,12 @@ TEST(Arguments, PrintsItsVersion) {
 
 TEST(Arguments, NamesTheNearestCommandAndOption) {
   expect_error(whence_tool({"atribute"}), 2,
-               "unknown command 'atribute'; did you mean 'attribute'?; known: attribute, describe, doctor, list, "
+               "unknown command 'atribute'; did you mean 'attribute'? known: attribute, describe, doctor, list, "
                "reproduce, run, validate, view");
   expect_error(whence_tool({"attribute", "--step_score_", "x"}), 2,
                "unknown option '--step-score-'; did you mean '--step-scores'?" + kSee);
-  expect_error(whence_tool({"attribute", "--zzz"}), 2, "unknown option '--zzz'" + kSee);
-  expect_error(whence_tool({"attribute", "-q"}), 2, "unknown option '-q'" + kSee);
+  expect_error(whence_tool({"attribute", "--zzz"}), 2, "unknown option '--zzz';" + kSee);
+  expect_error(whence_tool({"attribute", "-q"}), 2, "unknown option '-q';" + kSee);
 }
 
 TEST(Arguments, RefusesOptionsOfOtherToolsThatAreNotHere) {
@@ -57,9 +57,23 @@ TEST(Arguments, ChecksValues) {
                "--device: unknown device 'cuda'; known: cpu");
   expect_error(whence_tool({"attribute", "extra"}), 2, "unexpected argument 'extra'");
   expect_error(
-      whence_tool({"list", "--threads", "-1", "--color", "sometimes", "methd"}), 2,
-      "unknown plugin kind 'methd'; did you mean 'method'?; known: aggregator, method, model, renderer, step_function");
+      whence_tool({"list", "methd"}), 2,
+      "unknown plugin kind 'methd'; did you mean 'method'? known: aggregator, method, model, renderer, step_function");
   expect_error(whence_tool({"view"}), 2, "the result file is missing");
+}
+
+TEST(Arguments, ChecksTheOptionsOfEveryCommandInEveryCommand) {
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"list"}, {"describe", "saliency"}, {"view", "none.json"}, {"validate", "none.yaml"}}) {
+    const auto with = [&](std::vector<std::string> more) {
+      more.insert(more.begin(), command.begin(), command.end());
+      return whence_tool(more);
+    };
+    expect_error(with({"--threads", "abc"}), 2, "--threads: 'abc' is no integer");
+    expect_error(with({"--threads", "-1"}), 2, "--threads: -1 is not between 0 and 4096");
+    expect_error(with({"--threads", "99999"}), 2, "--threads: 99999 is not between 0 and 4096");
+    expect_error(with({"--color", "mauve"}), 2, "unknown value of --color 'mauve'; known: always, auto, never");
+  }
 }
 
 TEST(Arguments, NamesWhatIsMissing) {
@@ -79,13 +93,18 @@ TEST(Arguments, ChecksKwargs) {
   EXPECT_EQ(with("--attribution_kwargs", "{a}").status, 2);
   expect_error(with("--attribution_kwargs", "{\"n_stepz\": 2}"), 2,
                "--attribution-kwargs: unknown parameter of the chosen method and step functions 'n_stepz'; did you "
-               "mean 'n_steps'?; known: compat, "
+               "mean 'n_steps'? known: compat, "
                "logprob, method, multiply_by_inputs, n_steps, return_convergence_delta");
-  expect_error(
-      with("--attribution_kwargs", "{\"n_steps\": \"x\"}"), 2,
-      "--attribution-kwargs: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found text x");
+  expect_error(with("--attribution_kwargs", "{\"n_steps\": \"x\"}"), 2,
+               "--attribution-kwargs: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found "
+               "text 'x'");
+  expect_error(with("--attribution_kwargs", "{\"n_steps\": 20, \"n_steps\": 30}"), 2,
+               "--attribution-kwargs: key 'n_steps' is given twice; keep one");
+  expect_error(with("--model_kwargs", "{\"attn_implementation\": \"sdpa\"}"), 2,
+               "--model-kwargs: unknown attention implementation 'sdpa'; known: eager");
+  expect_error(with("--generation_kwargs", "{\"num_beams\": 4}"), 2,
+               "--generation-kwargs: 'num_beams' is 4; beam search is not available, expected 1");
   EXPECT_EQ(with("--generation_kwargs", "{\"max_new_token\": 2}").status, 2);
-  EXPECT_EQ(with("--generation_kwargs", "{\"num_beams\": 4}").status, 2);
   EXPECT_EQ(with("--model_kwargs", "{\"trust_remote_code\": true}").status, 2);
   EXPECT_EQ(with("--tokenizer_kwargs", "{\"tgt_lang\": \"fr\"}").status, 2);
 }
@@ -93,7 +112,7 @@ TEST(Arguments, ChecksKwargs) {
 TEST(Arguments, NamesUnknownPlugins) {
   expect_error(
       whence_tool({"attribute", "-m", "m", "-i", "a", "-a", "salency"}), 2,
-      "--attribution-method: unknown method 'salency'; did you mean 'saliency'?; known: attention, input_x_gradient, "
+      "--attribution-method: unknown method 'salency'; did you mean 'saliency'? known: attention, input_x_gradient, "
       "integrated_gradients, occlusion, saliency");
   EXPECT_EQ(whence_tool({"attribute", "-m", "m", "-i", "a", "-fn", "probabilty"}).status, 2);
   EXPECT_EQ(whence_tool({"attribute", "-m", "m", "-i", "a", "--step_scores", "entropy", "entropi"}).status, 2);

@@ -87,6 +87,12 @@ TEST(Attribute, AppliesAggregatorsToWhatItSaves) {
                "each dimension that is left");
   expect_error(whence_tool(attribute({"--attribution_aggregators", "mean", "--attribution_selectors", "1", "2"})), 2,
                "--attribution-selectors: 2 number(s) for 1 of --attribution-aggregators; give one for each");
+  const Outcome outside = whence_tool(attribute(
+      {"-a", "attention", "--attribution_aggregators", "mean", "mean", "--attribution_selectors", "0", "99999"}));
+  EXPECT_EQ(outside.status, 2);
+  EXPECT_TRUE(outside.err.starts_with("whence: error: --attribution-aggregators, --attribution-selectors: "))
+      << outside.err;
+  EXPECT_NE(outside.err.find("99999"), std::string::npos) << outside.err;
   expect_error(whence_tool(attribute({"--rescale_attributions"})), 2,
                "--rescale-attributions: has no effect without --attribution-aggregators; name one");
 }
@@ -169,7 +175,7 @@ TEST(Attribute, NamesCheckpointsThatCannotBeLoaded) {
   folder.write("model/config.json", R"({"model_type": "lama"})");
   const Outcome unknown = with(model);
   EXPECT_EQ(unknown.status, 4);
-  EXPECT_NE(unknown.err.find("unknown architecture 'lama'; did you mean 'llama'?; known: llama, mistral"),
+  EXPECT_NE(unknown.err.find("unknown architecture 'lama'; did you mean 'llama'? known: llama, mistral"),
             std::string::npos)
       << unknown.err;
 }

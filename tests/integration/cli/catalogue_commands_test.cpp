@@ -43,8 +43,17 @@ TEST(Describe, ShowsParameters) {
   EXPECT_EQ(nlohmann::json::parse(whence_tool({"describe", "vnorm", "--json"}).out).at("name"), "scores");
   const Outcome unknown = whence_tool({"describe", "salency"});
   EXPECT_EQ(unknown.status, 2);
-  EXPECT_TRUE(unknown.err.starts_with("whence: error: unknown plugin 'salency'; did you mean 'saliency'?; known: "))
+  EXPECT_TRUE(unknown.err.starts_with("whence: error: unknown plugin 'salency'; did you mean 'saliency'? known: "))
       << unknown.err;
+}
+
+TEST(Describe, ShowsTheProblemOfABrokenPlugin) {
+  const TemporaryFolder folder;
+  folder.write("method.saliency.wplugin", "no library");
+  const Outcome shown = whence_tool({"describe", "saliency", "--plugin-path", folder.path().string()});
+  EXPECT_EQ(shown.status, 0) << shown.err;
+  EXPECT_TRUE(shown.out.starts_with("method saliency\nproblem:\n  ")) << shown.out;
+  EXPECT_NE(shown.out.find("no manifest beside it"), std::string::npos) << shown.out;
 }
 
 TEST(Validate, ChecksNamesAndParametersWithoutRunning) {
@@ -61,7 +70,7 @@ TEST(Validate, ChecksNamesAndParametersWithoutRunning) {
   EXPECT_NE(bad.out.find(key + ":4:1: unknown key 'sead'; did you mean 'seed'?"), std::string::npos) << bad.out;
   EXPECT_NE(
       bad.out.find(type +
-                   ":3:57: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found text x"),
+                   ":3:57: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found text 'x'"),
       std::string::npos)
       << bad.out;
   EXPECT_NE(bad.out.find(plugin + ":3:15: unknown method 'salency'; did you mean 'saliency'?"), std::string::npos)
@@ -76,11 +85,15 @@ TEST(Doctor, OpensEveryPlugin) {
   const Outcome report = whence_tool({"doctor"});
   EXPECT_EQ(report.status, 0) << report.out;
   EXPECT_NE(report.out.find("libtorch: "), std::string::npos);
+  EXPECT_NE(report.out.find("\nbuild id: "), std::string::npos);
   EXPECT_NE(report.out.find("method saliency: ok\n"), std::string::npos);
   EXPECT_EQ(
       whence_tool({"doctor", "--plugin", WHENCE_BINARY_DIR "/lib/whence/plugins/method.saliency.manifest.yaml"}).status,
       0);
   EXPECT_EQ(whence_tool({"doctor", "--plugin", "/nowhere.manifest.yaml"}).status, 3);
+  for (const std::string name : {"/nope", "/method.saliency.wplugin", "/.manifest.yaml"})
+    expect_error(whence_tool({"doctor", "--plugin", name}), 2,
+                 name + ": expected a file named KIND.NAME.manifest.yaml");
 }
 
 TEST(Doctor, SaysWhatIsBroken) {
