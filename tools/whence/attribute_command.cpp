@@ -72,7 +72,8 @@ Command attribute_command() {
           "token and shows a "
           "heatmap. Options may be written with dashes or underscores and shortened to any unambiguous beginning.",
           attribute_options(),
-          run};
+          run,
+          /*computes=*/true};
 }
 
 }  // namespace whence::cli

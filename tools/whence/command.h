@@ -16,6 +16,7 @@ struct Command {
   std::vector<Option> options;
   /// Returns the exit status; throws whence::Error.
   int (*run)(const Arguments& arguments);
+  bool computes = false;  ///< whether it runs a model
 };
 
 Command attribute_command();

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 
@@ -29,7 +30,17 @@ std::size_t command_position(const std::vector<std::string>& words) {
   return at;
 }
 
-int run(std::vector<std::string> words) {
+/// Starts the program again with OpenMP threads that sleep while they wait, unless the user chose. Threads that wait by
+/// spinning take the processor from the one they wait for as soon as anything else runs on the machine: with two busy
+/// processors an attribution took five times as long. The choice is read while libraries are loaded, so it must come
+/// from outside.
+void wait_passively(char** arguments) {
+  if (std::getenv("OMP_WAIT_POLICY")) return;
+  setenv("OMP_WAIT_POLICY", "passive", 0);
+  execv("/proc/self/exe", arguments);  // where that is not possible, everything still works, only slower
+}
+
+int run(std::vector<std::string> words, char** arguments_of_program) {
   const int width = std::min(terminal_width(1), 100);
   const std::size_t at = command_position(words);
   if (at >= words.size()) {
@@ -61,6 +72,7 @@ int run(std::vector<std::string> words) {
   // A wrong value is an error even where the command has no use for it.
   given_threads(arguments);
   color_choice(arguments);
+  if (command->computes) wait_passively(arguments_of_program);
   return command->run(arguments);
 }
 
@@ -84,7 +96,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + (argc > 0), argv + argc);
   whence::cli::occupy_closed_streams();
   try {
-    return whence::cli::run(words);
+    return whence::cli::run(words, argv);
   } catch (const whence::Error& error) {
     return whence::cli::fail(error.status(), error.what());
   } catch (const std::filesystem::filesystem_error& error) {

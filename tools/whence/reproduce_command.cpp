@@ -104,7 +104,8 @@ Command reproduce_command() {
         "the tensor; default: 0.001"},
        {"allow-changed", flag, {}, "", "compare even if the checkpoint is not the one of the run"},
        {"model", value, {"-m"}, "PATH", "the checkpoint, if it lies elsewhere now"}},
-      run};
+      run,
+      /*computes=*/true};
 }
 
 }  // namespace whence::cli

@@ -63,7 +63,8 @@ Command run_command() {
           "of its own. A run that is stored already is shown, not made again.",
           {{"force", flag, {}, "", "make the run again even if it is stored"},
            {"output-dir", value, {"-o"}, "DIR", "parent of the run's folder, instead of the experiment's output_dir"}},
-          run};
+          run,
+          /*computes=*/true};
 }
 
 }  // namespace whence::cli
