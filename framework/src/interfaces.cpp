@@ -6,12 +6,14 @@
 #include "whence/registrar.h"
 #include "whence/renderer.h"
 #include "whence/step_function.h"
+#include "whence/value_zeroing.h"
 
 namespace whence {
 
 Trace::~Trace() = default;
 
 Model::~Model() = default;
+Work Model::work() const { return {}; }
 const void* Model::query(std::string_view) const { return nullptr; }
 ModelLoader::~ModelLoader() = default;
 const void* ModelLoader::query(std::string_view) const { return nullptr; }
@@ -29,5 +31,7 @@ Renderer::~Renderer() = default;
 const void* Renderer::query(std::string_view) const { return nullptr; }
 
 Registrar::~Registrar() = default;
+
+ValueZeroing::~ValueZeroing() = default;
 
 }  // namespace whence

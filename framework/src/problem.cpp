@@ -127,7 +127,7 @@ struct Problem::State {
     // Beside what the model keeps: embeddings, logits (with their softmax and gradient) and the per-step gradients.
     std::int64_t bytes = tokens() * (info.hidden * 2 * kFloat) + steps() * info.vocabulary * 3 * kFloat;
     if (trace)
-      bytes += tokens() * (info.trace_bytes_per_token + steps() * info.hidden * 2 * kFloat);
+      bytes += tokens() * (info.pass_bytes.traced_row + steps() * info.hidden * 2 * kFloat);
     else
       bytes += tokens() * info.hidden * 16 * kFloat;
     return std::max<std::int64_t>(1, budget / std::max<std::int64_t>(1, bytes * batch()));

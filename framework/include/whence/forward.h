@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,12 +27,26 @@ class WHENCE_API Trace {
   const Model* owner_;
 };
 
+struct Forward;
+
+/// What the texts of a pass have in common with those of an earlier one. Rows before `first_changed` are the same, so
+/// their keys and values are taken from there and they are not computed again; they have neither logits nor captures.
+struct SharedPrefix {
+  const Forward* base = nullptr;  ///< of the same model, made with `keep_prefix`; outlives the pass and its trace
+  Tensor sequences;               ///< [B] int64: which text of the base each text begins like
+  Tensor first_changed;           ///< [B] int64: the first row that may differ; at most the length of either text - 1
+
+  explicit operator bool() const { return base != nullptr; }
+};
+
 struct ForwardRequest {
   /// [B,T] int64 target positions whose next-token logits are wanted; -1 asks for nothing (that row of logits is zero).
   Tensor positions;
   bool attentions = false;    ///< capture attention weights of every layer
   bool layer_states = false;  ///< capture the input of every block and the output of the final norm
   bool trace = false;         ///< keep what `pull_back` needs
+  bool keep_prefix = false;   ///< keep keys and values, so that later passes can share rows of this one
+  SharedPrefix shared;        ///< not together with captures
 };
 
 struct Forward {
@@ -45,21 +60,37 @@ struct Forward {
 
 /// d score_t / d logits_t for every step at once: steps don't share rows of logits.
 struct Cotangents {
-  Tensor logits;  ///< [B,T,V]
+  Tensor logits;               ///< [B,T',V], of the steps [first_step, first_step + T') of the forward
+  std::int64_t first_step = 0;
+};
+
+/// How one kind of operation hands its cotangents down, instead of by its derivative.
+struct BackwardRule {
+  std::string operation;  ///< "norm", "activation", "softmax", "attention_product", "gate_product"
+  std::string rule;       ///< "frozen", "deeplift", "scaled"; "gradient" is what holds without a rule
+  double factor = 1;      ///< of "scaled": every branch of the product hands this times its derivative down
 };
 
 struct PullBackRequest {
   bool source = false;  ///< gradients at the source embeddings too (encoder-decoder)
   bool target = true;   ///< gradients at the target embeddings
-  /// Name of the backward rule, by which operations hand their cotangents down. Every model knows "gradient", the
-  /// derivative; a name that a model doesn't know is an UnknownName of the kind "backward rule".
-  std::string rule = "gradient";
+  /// Of a forward with a shared prefix: gradients at the first changed row of each text alone, [B,1,T,D].
+  bool first_changed_only = false;
+  /// Blocks at whose input gradients are wanted beside those of the embeddings, all from the same sweep; N is the input
+  /// of the final norm.
+  std::vector<std::int64_t> layers;
+  /// At most one for each operation. A name that a model doesn't know is an UnknownName; a rule that no operation of
+  /// the model was there for is a ConfigError.
+  std::vector<BackwardRule> rules;
+  /// Traced pass over the reference inputs of "deeplift", with the same lengths and steps.
+  const Forward* reference = nullptr;
 };
 
 /// Per-step gradients; entry [b,l,t] is d score of step t / d embedding of position l.
 struct Gradients {
-  Tensor source;  ///< [B,S,T,D] or undefined
-  Tensor target;  ///< [B,L,T,D] or undefined; zero where position l cannot influence step t
+  Tensor source;               ///< [B,S,T,D] or undefined
+  Tensor target;               ///< [B,L,T,D] or undefined; zero where position l cannot influence step t
+  std::vector<Tensor> layers;  ///< one [B,L,T,D] for each layer asked for
 };
 
 }  // namespace whence

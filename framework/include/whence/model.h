@@ -16,6 +16,24 @@ namespace whence {
 
 enum class ModelKind { decoder_only, encoder_decoder };
 
+/// Bytes that passes take, for whoever decides how much one of them holds.
+struct PassBytes {
+  std::int64_t forward_row = 0;    ///< working memory for each row of a pass without a trace
+  std::int64_t traced_row = 0;     ///< what a trace keeps of each row
+  std::int64_t prefix_row = 0;     ///< what `keep_prefix` keeps of each row
+  std::int64_t cotangent_row = 0;  ///< working memory for each row and step that a pull_back carries at a time
+  std::int64_t most_cotangent_rows = 0;  ///< as many as it carries at a time; 0: all
+  std::int64_t fixed = 0;                ///< whatever the pass holds, e.g. weights unpacked for one layer
+};
+
+/// Work that a model has done since it was loaded. Rows are tokens of texts, padding not counted.
+struct Work {
+  std::int64_t forward_passes = 0, backward_passes = 0;
+  std::int64_t forward_rows = 0;   ///< rows that went through the blocks
+  std::int64_t head_rows = 0;      ///< rows whose logits were computed
+  std::int64_t backward_rows = 0;  ///< rows times the steps that were carried through them
+};
+
 /// What is known about a loaded checkpoint.
 struct ModelInfo {
   ModelKind kind = ModelKind::decoder_only;
@@ -25,11 +43,13 @@ struct ModelInfo {
   std::int64_t layers = 0, heads = 0, hidden = 0, vocabulary = 0;
   std::int64_t max_positions = 0;  ///< longest text the checkpoint was made for, tokens
   std::int64_t parameters = 0;
-  std::string dtype;                       ///< of the computation, e.g. "float32"
-  std::string weights_format;              ///< e.g. "gguf Q4_1", "safetensors F32"
-  TokenIds eos;                            ///< ids that end a generated text
-  std::int64_t trace_bytes_per_token = 0;  ///< estimate of what one row of a traced forward keeps, for chunk sizes
-  std::vector<std::string> files;          ///< every file read, for checksums; weights first
+  std::string dtype;                 ///< of the computation, e.g. "float32"
+  std::string weights_format;        ///< e.g. "gguf Q4_1", "safetensors F32"
+  TokenIds eos;                      ///< ids that end a generated text
+  PassBytes pass_bytes;              ///< estimates
+  std::int64_t weight_bytes = 0;     ///< of weights held in memory of the process
+  std::int64_t mapped_bytes = 0;     ///< of weights read from their mapped file whenever they are used
+  std::vector<std::string> files;    ///< every file read, for checksums; weights first
 };
 
 /// One loaded checkpoint. Immutable after construction; every tensor it returns is owned by the caller.
@@ -57,10 +77,14 @@ class WHENCE_API Model {
   virtual Forward forward(const Inputs& inputs, const ForwardRequest& request) const = 0;
 
   /// Carries the cotangents of all steps to the input embeddings of a traced forward. A trace may be pulled back more
-  /// than once. Throws UnknownName for a backward rule that the model doesn't know.
+  /// than once. Throws UnknownName for a backward rule that the model doesn't know, ConfigError for one that had
+  /// nothing to act on.
   /// [shape: see Gradients] [grad: off] [thread: one per trace]
   virtual Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                               const PullBackRequest& request) const = 0;
+
+  /// Passes and rows so far, counted where they are computed. [thread: any]
+  virtual Work work() const;
 
   /// Optional powers, looked up by "name/revision" so that this interface need not grow. Null: not offered.
   /// [thread: any]
@@ -70,7 +94,9 @@ class WHENCE_API Model {
 /// Where a checkpoint lies and how it is to be loaded.
 struct ModelRequest {
   std::string path;  ///< a directory, or a single file
-  std::string dtype = "float32";
+  std::string dtype = "float32";    ///< also "bfloat16", and "mixed": float32 forward, bfloat16 backward products
+  std::string weights = "auto";     ///< "unpacked", "packed" (as stored), or what fits: "auto"
+  std::int64_t memory_bytes = 0;    ///< budget that weights and passes share; 0: a share of what is free
   std::vector<Value> architectures;  ///< every architecture file found by the host, parsed
 };
 

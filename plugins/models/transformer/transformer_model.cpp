@@ -4,6 +4,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 
 #include <stdexcept>
@@ -25,6 +26,7 @@ struct ModelTrace final : Trace {
   using Trace::Trace;
 
   PassTrace pass;
+  Tensor first_changed;  ///< [B] int64
 };
 
 /// Numbers that a trace keeps of one row: normed inputs and their scales, queries, keys, values and their mixture, and
@@ -83,7 +85,7 @@ TransformerModel::TransformerModel(const Checkpoint& checkpoint, const std::stri
   info_.dtype = dtype;
   info_.weights_format = checkpoint.weights_format();
   info_.eos = checkpoint.eos();
-  info_.trace_bytes_per_token = traced_bytes_per_token(config);
+  info_.pass_bytes.traced_row = traced_bytes_per_token(config);
   info_.files = checkpoint.files();
 }
 
@@ -162,6 +164,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
     trace->pass.positions = request.positions.to(at::kLong);
     trace->pass.index = asked.index;
     trace->pass.longest = longest;
+    trace->first_changed = request.shared ? request.shared.first_changed : at::zeros({batch}, at::kLong);
     result.trace = std::move(trace);
   }
   return result;
@@ -171,16 +174,26 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
                                       const PullBackRequest& request) const {
   if (!forward.trace || !forward.trace->belongs_to(*this))
     throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
-  if (request.rule != kGradientRule) throw UnknownName({}, "backward rule", request.rule, {kGradientRule});
+  for (const BackwardRule& rule : request.rules)
+    throw UnknownName({}, "backward rule", rule.rule, {kGradientRule});
+  if (!request.layers.empty()) throw ConfigError("gradients at the inputs of blocks are not offered by this model");
   if (request.source) throw InputError("a decoder-only model has no source to take gradients at");
-  if (!cotangents.logits.defined() || cotangents.logits.sizes() != forward.logits.sizes())
-    throw std::invalid_argument("expected cotangents of the shape of the logits, [B,T,V]");
+  const std::int64_t steps = cotangents.logits.defined() && cotangents.logits.dim() == 3 ? cotangents.logits.size(1) : 0;
+  if (steps == 0 || cotangents.first_step < 0 || cotangents.first_step + steps > forward.logits.size(1) ||
+      cotangents.logits.size(0) != forward.logits.size(0) || cotangents.logits.size(2) != forward.logits.size(2))
+    throw std::invalid_argument("expected cotangents [B,T',V] of some steps of the logits, [B,T,V]");
   Gradients result;
   if (!request.target) return result;
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
   const auto& trace = static_cast<const ModelTrace&>(*forward.trace);
-  result.target = transformer::pull_back(*decoder_, trace.pass, cotangents.logits.to(at::kFloat));
+  Tensor all = at::zeros_like(forward.logits);
+  all.narrow(1, cotangents.first_step, steps).copy_(cotangents.logits);
+  result.target = transformer::pull_back(*decoder_, trace.pass, all).narrow(2, cotangents.first_step, steps);
+  if (request.first_changed_only) {
+    const Tensor rows = trace.first_changed.view({-1, 1, 1, 1}).expand({-1, 1, steps, info_.hidden});
+    result.target = result.target.gather(1, rows);
+  }
   return result;
 }
 

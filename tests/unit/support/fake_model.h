@@ -32,7 +32,7 @@ class FakeModel final : public Model {
     info_.max_positions = 64;
     info_.dtype = "float32";
     info_.eos = {1};
-    info_.trace_bytes_per_token = 64;
+    info_.pass_bytes.traced_row = 64;
     at::Generator random = at::detail::createCPUGenerator(7);
     embeddings_ = at::randn({kVocabulary, kHidden}, random);
     mix_ = at::randn({kHidden, kHidden}, random);
@@ -79,12 +79,13 @@ class FakeModel final : public Model {
 
   Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                       const PullBackRequest& request) const override {
-    if (request.rule != "gradient") throw UnknownName({}, "backward rule", request.rule, {"gradient"});
+    if (!request.rules.empty()) throw UnknownName({}, "backward rule", request.rules.front().rule, {"gradient"});
     const auto& trace = static_cast<const FakeTrace&>(*forward.trace);
     const auto per_step = [&](const Tensor& leaf) {
       std::vector<Tensor> steps;
-      for (std::int64_t t = 0; t < trace.logits.size(1); ++t)
-        steps.push_back(torch::autograd::grad({trace.logits.select(1, t)}, {leaf}, {cotangents.logits.select(1, t)},
+      for (std::int64_t t = 0; t < cotangents.logits.size(1); ++t)
+        steps.push_back(torch::autograd::grad({trace.logits.select(1, cotangents.first_step + t)}, {leaf},
+                                              {cotangents.logits.select(1, t)},
                                               /*retain_graph=*/true)
                             .front());
       return at::stack(steps, 2);
