@@ -26,6 +26,10 @@ struct Read<std::string> {
   static std::string from(const Value& value) { return value.as_string(); }
 };
 template <>
+struct Read<Value> {
+  static const Value& from(const Value& value) { return value; }
+};
+template <>
 struct Read<Span> {
   static Span from(const Value& value) {
     const auto& ends = value.as_list();
@@ -69,6 +73,7 @@ template WHENCE_API std::int64_t Params::get<std::int64_t>(std::string_view) con
 template WHENCE_API double Params::get<double>(std::string_view) const;
 template WHENCE_API std::string Params::get<std::string>(std::string_view) const;
 template WHENCE_API Span Params::get<Span>(std::string_view) const;
+template WHENCE_API Value Params::get<Value>(std::string_view) const;
 template WHENCE_API std::vector<std::int64_t> Params::get<std::vector<std::int64_t>>(std::string_view) const;
 template WHENCE_API std::vector<double> Params::get<std::vector<double>>(std::string_view) const;
 template WHENCE_API std::vector<std::string> Params::get<std::vector<std::string>>(std::string_view) const;

@@ -233,6 +233,7 @@ Problem::~Problem() = default;
 
 const Model& Problem::model() const { return state_->model; }
 const std::vector<Sequence>& Problem::sequences() const { return state_->sequences; }
+const Inputs& Problem::inputs() const { return state_->inputs; }
 std::int64_t Problem::batch_size() const { return state_->batch(); }
 std::int64_t Problem::length(Side side) const { return state_->length(side); }
 std::int64_t Problem::steps() const { return state_->steps(); }

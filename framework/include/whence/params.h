@@ -18,7 +18,8 @@ class WHENCE_API Params {
   Params(const Params&);
   Params& operator=(const Params&);
 
-  /// T is bool, std::int64_t, double, std::string, Span, or a std::vector of one of these (vector<bool> excepted).
+  /// T is bool, std::int64_t, double, std::string, Span, or a std::vector of one of these (vector<bool> excepted); or
+  /// Value, which reads a parameter of any type as it was written, for the plugin to check.
   /// Throws std::logic_error, a mistake of the plugin, when plugin.yaml declares no such parameter or another type, or
   /// when it has no value (see `has`).
   template <class T>

@@ -63,6 +63,8 @@ class WHENCE_API Problem {
 
   const Model& model() const;
   const std::vector<Sequence>& sequences() const;
+  /// Padded ids of the sequences, each cut after its last explained token: what a capability of the model runs on.
+  const Inputs& inputs() const;
   /// B, L, S (0 without a source) and T of the padded batch.
   std::int64_t batch_size() const;
   std::int64_t length(Side side) const;

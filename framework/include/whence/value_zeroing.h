@@ -12,6 +12,7 @@ namespace whence {
 /// Optional power of a model: single blocks whose attention reads no value of one position, everything else clean.
 class WHENCE_API ValueZeroing {
  public:
+  /// What `Model::query` returns for it points to a ValueZeroing.
   static constexpr std::string_view kCapability = "value_zeroing/1";
 
   struct Request {

@@ -47,8 +47,8 @@ ParamSpec read_param(const std::string& name, const Value& declaration, const st
   if (!is_param_type(spec.type))
     throw ConfigError(declaration.at("type").mark(), "parameter '" + name + "' of " + owner + ": unknown type '" +
                                                          spec.type +
-                                                         "'; use bool, int, float, string, span or list[int], "
-                                                         "list[float], list[string], list[span]");
+                                                         "'; use bool, int, float, string, span, list[int], "
+                                                         "list[float], list[string], list[span] or any");
   spec.required = optional_bool(declaration, "required");
   spec.minimum = optional_number(declaration, "min");
   spec.maximum = optional_number(declaration, "max");

@@ -10,8 +10,8 @@
 namespace whence::host {
 namespace {
 
-constexpr std::array<std::string_view, 9> kTypes = {"bool",      "int",         "float",        "string",    "span",
-                                                    "list[int]", "list[float]", "list[string]", "list[span]"};
+constexpr std::array<std::string_view, 10> kTypes = {"bool",      "int",         "float",        "string",     "span",
+                                                     "list[int]", "list[float]", "list[string]", "list[span]", "any"};
 
 /// The type of the items of a list type, or empty for any other type.
 std::string_view item_type(std::string_view type) {

@@ -20,7 +20,7 @@ PluginKind kind_from_name(std::string_view name, const Mark& where = {});
 /// One declared parameter of a plugin (an entry of `parameters` in plugin.yaml).
 struct ParamSpec {
   std::string name;
-  std::string type;     ///< bool, int, float, string, span, or list of one of these written "list[int]"
+  std::string type;     ///< bool, int, float, string, span, list of one of these written "list[int]", or any
   Value default_value;  ///< null: not given unless the user does
   bool required = false;
   std::vector<Value> choices;

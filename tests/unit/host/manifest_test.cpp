@@ -101,8 +101,8 @@ TEST_F(Manifest, ChecksTheDeclaration) {
   EXPECT_EQ(declared("  parameters: [a]\n"), ":12:15: expected a mapping, found list");
   EXPECT_EQ(
       declared("  parameters:\n    n: {type: number, default: 1, help: x}\n"),
-      ":13:15: parameter 'n' of method 'm': unknown type 'number'; use bool, int, float, string, span or list[int], "
-      "list[float], list[string], list[span]");
+      ":13:15: parameter 'n' of method 'm': unknown type 'number'; use bool, int, float, string, span, list[int], "
+      "list[float], list[string], list[span] or any");
   EXPECT_EQ(declared("  parameters:\n    n: {type: int, help: x}\n"),
             ":13:5: parameter 'n' of method 'm' has no default; give one (null: none), or write required: true");
   EXPECT_EQ(declared("  parameters:\n    n: {type: int, default: 1, required: true, help: x}\n"),

@@ -25,6 +25,7 @@ class ParamCheck : public ::testing::Test {
     spans: {type: "list[span]", default: null, help: some}
     part: {type: span, default: null, help: one}
     weights: {type: "list[float]", default: [1], help: some}
+    units: {type: any, default: null, help: some}
   presets:
     left: {summary: From the left, params: {rule: left, scale: 2}}
 )"));
@@ -49,7 +50,7 @@ TEST_F(ParamCheck, FillsDefaults) {
   EXPECT_FALSE(params.has("scale"));
   EXPECT_FALSE(params.get<bool>("signed"));
   EXPECT_EQ(params.get<std::vector<double>>("weights"), std::vector<double>{1.0});
-  EXPECT_EQ(params.values().size(), 9u);
+  EXPECT_EQ(params.values().size(), 10u);
 }
 
 TEST_F(ParamCheck, TakesWhatIsGiven) {
@@ -67,7 +68,7 @@ TEST_F(ParamCheck, NamesWhatIsWrong) {
   EXPECT_EQ(
       error("{stepps: 3}"),
       "e.yaml:1:2: unknown parameter of method 'm' 'stepps'; did you mean 'steps'? known: layers, part, rule, scale, "
-      "signed, spans, steps, weights, words");
+      "signed, spans, steps, units, weights, words");
   EXPECT_EQ(error("{steps: many}"),
             "e.yaml:1:9: parameter 'steps' of method 'm': expected an integer, found text 'many'");
   EXPECT_EQ(error("{steps: 2.0}"),
@@ -89,6 +90,12 @@ TEST_F(ParamCheck, NamesWhatIsWrong) {
   EXPECT_EQ(error("{part: [3, 1]}"),
             "e.yaml:1:8: parameter 'part' of method 'm': expected a span [start, end] with start <= end, found a list");
   EXPECT_EQ(error("[steps]"), "e.yaml:1:1: parameters of method 'm': expected a mapping, found a list");
+}
+
+TEST_F(ParamCheck, LeavesAnyValueToThePlugin) {
+  EXPECT_EQ(check("{units: {0: [1, [2, 4]]}}").get<Value>("units"), parse_yaml("{0: [1, [2, 4]]}", "e.yaml"));
+  EXPECT_EQ(check("{units: 3}").get<Value>("units").mark().column, 9);
+  EXPECT_FALSE(check("{units: null}").has("units"));
 }
 
 TEST_F(ParamCheck, PresetsFixParameters) {

@@ -4,7 +4,9 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/stack.h>
@@ -15,13 +17,15 @@
 #include "support/fake_tokenizer.h"
 #include "whence/model.h"
 #include "whence/sequence.h"
+#include "whence/value_zeroing.h"
 
 namespace whence::testing {
 
 /// A model small enough to write down: every position sees an average of its prefix (and of the source) that fades with
 /// the distance, and logits = U tanh(A average). Two layers of two heads, each fading at its own rate, serve as
-/// attentions.
-class FakeModel final : public Model {
+/// attentions; where values are zeroed, these layers add what their heads attend to, the even units of a state being
+/// the values of the first head and the odd ones those of the second, and a tanh is the final norm.
+class FakeModel final : public Model, public ValueZeroing {
  public:
   explicit FakeModel(ModelKind kind = ModelKind::decoder_only) : tokenizer_(kVocabulary) {
     info_.kind = kind;
@@ -97,6 +101,33 @@ class FakeModel final : public Model {
     return gradients;
   }
 
+  const void* query(std::string_view capability) const override {
+    const bool offered = capability == ValueZeroing::kCapability && info_.kind == ModelKind::decoder_only;
+    return offered ? static_cast<const ValueZeroing*>(this) : nullptr;
+  }
+
+  void zero_values(const Inputs& inputs, const Request& request, const Visitor& visit) const override {
+    Tensor states = embed(inputs.target.ids, Side::target);
+    const Tensor unit_heads = at::arange(kHidden).remainder(2);
+    const Tensor weights = attention_weights(states.size(1)).index_select(1, unit_heads);  // [N,D,query,key]
+    for (std::int64_t n = 0; n < info_.layers; ++n) {
+      // What every key adds to every query: [B,query,key,D].
+      const Tensor added = weights[n].permute({1, 2, 0}) * states.unsqueeze(1);
+      const Tensor zeroed_heads = request.heads.empty() ? at::ones({info_.heads}, at::kBool) : request.heads[n];
+      const Tensor taken = added * zeroed_heads.index_select(0, unit_heads);
+      states = states + added.sum(2);
+      const auto normed = [&](const Tensor& state) { return n + 1 == info_.layers ? state.tanh() : state; };
+      if (!zeroed_heads.any().item<bool>()) continue;
+      for (std::int64_t b = 0; b < states.size(0); ++b)
+        for (std::int64_t t = 0; t < request.positions.size(1); ++t) {
+          const auto position = request.positions[b][t].item<std::int64_t>();
+          if (position < 0) continue;
+          const Tensor clean = states[b][position];
+          visit(n, b, t, normed(clean), normed(clean - taken[b][position].narrow(0, 0, position + 1)));
+        }
+    }
+  }
+
  private:
   struct FakeTrace final : Trace {
     using Trace::Trace;
@@ -117,17 +148,22 @@ class FakeModel final : public Model {
     return weights.unsqueeze(1).expand({-1, rows, -1});
   }
 
-  static void capture_attentions(const Inputs& inputs, Forward& result) {
-    const auto layers_and_heads = [](const Tensor& weights, std::int64_t batch) {
-      return weights.expand({batch, 2, 2, weights.size(-2), weights.size(-1)}).contiguous();
-    };
-    const std::int64_t batch = inputs.target.ids.size(0), length = inputs.target.ids.size(1);
+  /// [N,H,L,L]
+  static Tensor attention_weights(std::int64_t length) {
     std::vector<Tensor> heads;
     for (const double rate : {0.9, 0.6, 0.4, 0.2}) {
       const Tensor weights = fading(length, rate);
       heads.push_back(weights / weights.sum(-1, true));
     }
-    result.target_attentions = layers_and_heads(at::stack(heads).view({1, 2, 2, length, length}), batch);
+    return at::stack(heads).view({2, 2, length, length});
+  }
+
+  static void capture_attentions(const Inputs& inputs, Forward& result) {
+    const auto layers_and_heads = [](const Tensor& weights, std::int64_t batch) {
+      return weights.expand({batch, 2, 2, weights.size(-2), weights.size(-1)}).contiguous();
+    };
+    const std::int64_t batch = inputs.target.ids.size(0), length = inputs.target.ids.size(1);
+    result.target_attentions = layers_and_heads(attention_weights(length).unsqueeze(0), batch);
     if (!inputs.source.defined()) return;
     const auto even = [&](std::int64_t rows) { return visible_source(inputs, rows).unsqueeze(1).unsqueeze(1); };
     result.source_attentions = layers_and_heads(even(inputs.source.ids.size(1)), batch);
