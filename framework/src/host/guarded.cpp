@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "host/guard.h"
+#include "host/result_check.h"
 
 namespace whence::host {
 namespace {
@@ -102,7 +103,9 @@ class GuardedMethod final : public Method {
   GuardedMethod(std::unique_ptr<Method> inner, std::string path) : inner_(std::move(inner)), path_(std::move(path)) {}
 
   Attribution attribute(const Problem& problem) const override {
-    return guard(path_, "attribute", [&] { return inner_->attribute(problem); });
+    Attribution attribution = guard(path_, "attribute", [&] { return inner_->attribute(problem); });
+    check_attribution(attribution, problem, path_);
+    return attribution;
   }
   const void* query(std::string_view capability) const override {
     return guard(path_, "query", [&] { return inner_->query(capability); });
@@ -119,7 +122,9 @@ class GuardedStepFunction final : public StepFunction {
       : inner_(std::move(inner)), path_(std::move(path)) {}
 
   Tensor score(const StepInputs& inputs) const override {
-    return guard(path_, "score", [&] { return inner_->score(inputs); });
+    Tensor scores = guard(path_, "score", [&] { return inner_->score(inputs); });
+    check_scores(scores, inputs, path_);
+    return scores;
   }
   const void* query(std::string_view capability) const override {
     return guard(path_, "query", [&] { return inner_->query(capability); });
@@ -137,6 +142,7 @@ class GuardedAggregator final : public Aggregator {
 
   void apply(SequenceAttribution& sequence) const override {
     guard(path_, "aggregate", [&] { inner_->apply(sequence); });
+    check_sequence(sequence, path_);
   }
   const void* query(std::string_view capability) const override {
     return guard(path_, "query", [&] { return inner_->query(capability); });

@@ -11,8 +11,9 @@
 
 namespace whence::host {
 
-// Each wraps an instance made by the plugin at `path`, so that every call of its interface goes through `guard`. What a
-// guarded loader loads, and the tokenizer of a guarded model, are guarded too.
+// Each wraps an instance made by the plugin at `path`, so that every call of its interface goes through `guard`, and
+// that what methods, step functions and aggregators return has the shape it must have. What a guarded loader loads, and
+// the tokenizer of a guarded model, are guarded too.
 std::unique_ptr<ModelLoader> guarded(std::unique_ptr<ModelLoader> loader, const std::string& path);
 std::unique_ptr<Method> guarded(std::unique_ptr<Method> method, const std::string& path);
 std::unique_ptr<StepFunction> guarded(std::unique_ptr<StepFunction> function, const std::string& path);
