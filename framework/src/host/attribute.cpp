@@ -159,11 +159,12 @@ Value::Map info_of(const Model& model, const PluginHost& host, const std::vector
     end = std::max(end, text.sequence.steps.end);
     constrained = constrained && text.constrained;
   }
+  const PluginInfo& method = catalogue.find(PluginKind::method, spec.method.name, spec.method.where);
+  const bool explains_score = flag(method, "uses_attributed_function", true);
   return {
       {"attribution_method", Value(spec.method.name)},
-      {"attributed_fn", Value(spec.attributed_function.name + "_fn")},
-      {"attribution_args",
-       Value(params_of(catalogue.find(PluginKind::method, spec.method.name, spec.method.where), spec.method))},
+      {"attributed_fn", explains_score ? Value(spec.attributed_function.name + "_fn") : Value()},
+      {"attribution_args", Value(params_of(method, spec.method))},
       {"attributed_fn_args", Value(params_of(catalogue.find(PluginKind::step_function, spec.attributed_function.name,
                                                             spec.attributed_function.where),
                                              spec.attributed_function))},
