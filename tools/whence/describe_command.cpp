@@ -34,6 +34,33 @@ std::string limits_of(const ParamSpec& spec) {
   return text;
 }
 
+std::string parameter_text(const ParamSpec& spec, int width) {
+  std::string line = "  " + spec.name + ": " + spec.type +
+                     (spec.required                  ? ", required"
+                      : spec.default_value.is_null() ? ""
+                                                     : ", default " + scalar_text(spec.default_value));
+  std::string limits = limits_of(spec);
+  if (!limits.empty() && line.size() + 2 + limits.size() <= static_cast<std::size_t>(width)) {
+    line += ", " + limits;
+    limits.clear();
+  }
+  return line + "\n" + wrapped(limits, 6, width) + wrapped(spec.help, 6, width);
+}
+
+/// Every preset with what it fixes and, where plugin.yaml says it, what that is for.
+std::string presets_text(const PluginInfo& plugin, int width) {
+  std::string text;
+  for (const auto& [name, fixed] : plugin.presets) {
+    std::string parameters;
+    for (const auto& [parameter, value] : fixed.as_map())
+      parameters += (parameters.empty() ? "" : ", ") + parameter + ": " + scalar_text(value);
+    text += wrapped(name + ": {" + parameters + "}", 2, width);
+    if (const Value* summary = plugin.declaration.at("presets").at(name).find("summary"))
+      text += wrapped(summary->as_string(), 6, width);
+  }
+  return text;
+}
+
 std::string as_text(const PluginInfo& plugin, int width) {
   std::string text =
       std::string(host::kind_name(plugin.kind)) + " " + plugin.name + "\n" + wrapped(plugin.summary, 2, width);
@@ -41,19 +68,9 @@ std::string as_text(const PluginInfo& plugin, int width) {
   if (!plugin.paper.empty()) text += "paper:\n" + wrapped(plugin.paper, 2, width);
   if (!plugin.cost.empty()) text += "cost:\n" + wrapped(plugin.cost, 2, width);
   text += plugin.parameters.empty() ? "parameters: none\n" : "parameters:\n";
-  for (const ParamSpec& spec : plugin.parameters) {
-    text += "  " + spec.name + ": " + spec.type +
-            (spec.required                  ? ", required"
-             : spec.default_value.is_null() ? ""
-                                            : ", default " + scalar_text(spec.default_value));
-    const std::string limits = limits_of(spec);
-    text += (limits.empty() ? "" : ", " + limits) + "\n" + wrapped(spec.help, 6, width);
-  }
-  if (!plugin.presets.empty()) text += "presets:\n";
-  for (const auto& [name, preset] : plugin.presets) {
-    const Value* summary = preset.find("summary");
-    text += "  " + name + (summary ? ": " + summary->as_string() : "") + "\n";
-  }
+  for (const ParamSpec& spec : plugin.parameters) text += parameter_text(spec, width);
+  if (!plugin.presets.empty())
+    text += "presets, each a name for the plugin with these parameters:\n" + presets_text(plugin, width);
   return text + "version " + plugin.version + ", " + plugin.manifest.string() + "\n";
 }
 

@@ -41,6 +41,9 @@ TEST(Describe, ShowsParameters) {
       << method.out;
   EXPECT_EQ(whence_tool({"describe", "method", "integrated_gradients"}).out, method.out);
   EXPECT_EQ(nlohmann::json::parse(whence_tool({"describe", "vnorm", "--json"}).out).at("name"), "scores");
+  const Outcome preset = whence_tool({"describe", "vnorm"});
+  EXPECT_NE(preset.out.find("\n  vnorm: {function: vnorm}\n      Vector norm over the dimension\n"), std::string::npos)
+      << preset.out;
   const Outcome unknown = whence_tool({"describe", "salency"});
   EXPECT_EQ(unknown.status, 2);
   EXPECT_TRUE(unknown.err.starts_with("whence: error: unknown plugin 'salency'; did you mean 'saliency'? known: "))
