@@ -76,7 +76,7 @@ std::vector<std::string> normalized(const std::vector<std::string>& words, const
       continue;
     }
     if (option->kind == OptionKind::boolean && rest.empty())
-      rest = i + 1 < words.size() && truth(words[i + 1]) ? "=" + words[++i] : "=true";
+      rest = i + 1 < words.size() && !words[i + 1].starts_with('-') ? "=" + words[++i] : "=true";
     result.push_back("--" + option->name + rest);
   }
   return result;
