@@ -1,0 +1,122 @@
+"""usage: bench_test.py BUILD_FOLDER [options of unittest]"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BENCH = ROOT / "tools/bench"
+MODEL = ROOT / "tests/data/cases/models/llama"
+BUILD = pathlib.Path(sys.argv.pop(1)).absolute()
+sys.path.insert(0, str(BENCH))
+sys.dont_write_bytecode = True
+
+from bench import compare, results, tables, workers  # noqa: E402
+
+
+def run(command, *options):
+    """Runs a benchmark; what it prints, and the records it stores."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "numbers/out.json"
+        words = [BENCH / command, "--build", BUILD, "--model", MODEL, "--output", file, *options]
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        return done.stdout, json.loads(file.read_text(encoding="utf-8"))
+
+
+def rows(table_text):
+    """Cells of every line of every table."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table_text.splitlines() if line.startswith("|")]
+
+
+class Peer(unittest.TestCase):
+    def test_measures_whence_alone(self):
+        text, document = run("peer", "--whence-only", "--lengths", "short", "--methods", "saliency", "occlusion",
+                             "--dtypes", "float32", "--repetitions", "2")
+        by_method = {record["method"]: record for record in document["records"]}
+        self.assertEqual(by_method.keys(), {"probability", "saliency", "occlusion"})
+        for record in (by_method["saliency"], by_method["occlusion"]):
+            self.assertEqual((record["length"], record["threads"], record["texts"]), ("short", 1, 1))
+            self.assertEqual(list(record["sides"]), ["float32"])
+            figures = record["sides"]["float32"]
+            self.assertEqual((figures["repetitions"], figures["factor"]), (2, 1))
+            self.assertGreater(figures["seconds"], 0)
+            self.assertGreater(figures["cpu_seconds"], 0)
+            self.assertGreater(figures["peak_bytes"], figures["growth_bytes"])
+        self.assertIn(["saliency", "short", "float32"], [row[:3] for row in rows(text)])
+
+    def test_a_row_tells_of_what_could_not_be_measured(self):
+        failed, measured = {"error": "unknown dtype"}, {"seconds": 2.0, "cpu_seconds": 4.0, "factor": 10}
+        record = {"method": "saliency", "length": "short", "texts": 1, "steps": 7,
+                  "sides": {"reference": {"seconds": 8.0, "cpu_seconds": 8.0, "factor": 1}}}
+        head, line, bad, good = rows(tables.times([(record, "mixed", failed), (record, "float32", measured)]))
+        self.assertEqual({len(head), len(line), len(bad), len(good)}, {8})
+        self.assertEqual(bad[:4], ["saliency", "short", "mixed", "not measured"])
+        self.assertEqual(good[3:], ["8", "2 (extrapolated, × 10)", "**4**", "**2**", "3.5 steps/s"])
+
+
+class Worker(unittest.TestCase):
+    def worker(self):
+        return workers.Worker([BUILD / "bin/whence_bench"])
+
+    def request(self, **changes):
+        return {"model": {"path": str(MODEL)}, "inputs": {"text": "the man", "generated": "the man said that"},
+                "attributions": {"method": "input_x_gradient"}} | changes
+
+    def test_answers_one_request_after_another(self):
+        with self.worker() as worker:
+            answer = worker.ask(self.request())
+            [sequence] = answer["sequences"]
+            steps = range(sequence["start"], sequence["end"])
+            self.assertEqual(len(sequence["scores"]), sequence["end"])
+            for row, scores in enumerate(sequence["scores"]):
+                self.assertEqual([score is not None for score in scores], [row < step for step in steps])
+            self.assertEqual(worker.ask(self.request())["sequences"], answer["sequences"])
+
+    def test_names_what_is_wrong_and_goes_on(self):
+        with self.worker() as worker:
+            with self.assertRaisesRegex(workers.RequestFailed, "unknown method 'salience'; did you mean 'saliency'"):
+                worker.ask(self.request(attributions={"method": "salience"}))
+            with self.assertRaisesRegex(workers.RequestFailed, "found 2 attributions; expected one"):
+                worker.ask(self.request(attributions=[{"method": "saliency"}, {"method": "occlusion"}]))
+            with self.assertRaisesRegex(workers.RequestFailed, "still has the dimension 'hidden'"):
+                worker.ask(self.request(attributions={"method": "saliency", "aggregation": []}))
+            worker.ask(self.request())
+
+
+class Compare(unittest.TestCase):
+    def test_ranks_share_ties(self):
+        self.assertEqual(compare.ranks([3.0, 1.0, 3.0, 2.0]), [3.5, 1.0, 3.5, 2.0])
+
+    def test_worst_step_counts(self):
+        expected = [{"scores": [[1.0, 2.0], [2.0, 4.0], [None, 3.0]]}]
+        found = [{"scores": [[1.0, 3.0], [2.0, 2.0], [None, 3.5]]}]
+        worst = compare.agreement(expected, found)
+        self.assertAlmostEqual(worst["max_error"], 2 / 4)
+        self.assertAlmostEqual(worst["spearman"], -0.5)
+        self.assertLess(worst["cosine"], 1)
+        same = compare.agreement(expected, expected)
+        self.assertEqual(same["max_error"], 0)
+        self.assertAlmostEqual(same["cosine"], 1)
+        self.assertAlmostEqual(same["spearman"], 1)
+
+    def test_steps_must_be_the_same(self):
+        with self.assertRaises(ValueError):
+            compare.agreement([{"scores": [[1.0, 2.0]]}], [{"scores": [[1.0]]}])
+
+
+class Results(unittest.TestCase):
+    def test_new_records_replace_their_own_kind(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "out.json"
+            results.store(file, [{"name": "a", "value": 1}, {"name": "b", "value": 1}], key=("name",))
+            document = results.store(file, [{"name": "b", "value": 2}], key=("name",))
+            self.assertEqual(document["records"], [{"name": "a", "value": 1}, {"name": "b", "value": 2}])
+            self.assertEqual(json.loads(file.read_text(encoding="utf-8")), document)
+
+
+if __name__ == "__main__":
+    unittest.main()

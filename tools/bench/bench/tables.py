@@ -1,0 +1,77 @@
+"""Markdown tables of measurements."""
+from bench import machine
+from bench.sides import REFERENCE
+
+MIB = 2 ** 20
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def number(value, digits=3):
+    """Rounded to significant digits."""
+    text = f"{value:.{digits}g}"
+    return f"{value:.0f}" if "e+" in text else text
+
+
+def seconds(figures):
+    extrapolated = f" (extrapolated, × {number(figures['factor'])})" if figures["factor"] != 1 else ""
+    return number(figures["seconds"]) + extrapolated
+
+
+def peer(document):
+    records = [record for record in document["records"] if record["method"] != "probability"]
+    parts = [f"Machine: {machine.text(document['machine'])}"]
+    for threads in sorted({record["threads"] for record in records}):
+        measured = [(record, side, figures) for record in records if record["threads"] == threads
+                    for side, figures in record["sides"].items() if side != REFERENCE]
+        parts += [f"#### {threads} thread{'s' * (threads > 1)}", times(measured), agreements(measured), memories(measured)]
+        differences = [[record["length"], name.replace("_", " "), number(value)]
+                       for record in document["records"] if record["method"] == "probability" and record["threads"] == threads
+                       for name, value in sorted(record["differences"].items())]
+        parts.append(table(["text", "probabilities of the explained tokens", "largest difference"], differences))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def name_of(record, dtype):
+    return [record["method"], record["length"], dtype]
+
+
+def times(measured):
+    rows = []
+    for record, dtype, figures in measured:
+        reference = record["sides"].get(REFERENCE)
+        if "error" in figures:
+            rows.append(name_of(record, dtype) + ["not measured"] + [""] * 4)
+            continue
+        ratios = [f"**{number(reference[key] / figures[key])}**" if reference else "" for key in ("seconds", "cpu_seconds")]
+        amount, unit = (record["texts"], "texts") if record["texts"] > 1 else (record["steps"], "steps")
+        rows.append(name_of(record, dtype) + [seconds(reference) if reference else "", seconds(figures), *ratios,
+                                              f"{number(amount / figures['seconds'])} {unit}/s"])
+    return table(["method", "text", "dtype", "reference, s", "whence, s", "time ratio", "CPU time ratio", "whence"], rows)
+
+
+def agreements(measured):
+    rows = []
+    for record, dtype, figures in measured:
+        for other in (REFERENCE, "float32"):
+            found = figures.get(f"against_{other}")
+            if found:
+                rows.append(name_of(record, dtype) + ["the reference" if other == REFERENCE else "float32",
+                                                      f"{found['max_error']:.1e}", f"{found['cosine']:.6f}",
+                                                      f"{found['spearman']:.6f}"])
+    return rows and table(["method", "text", "dtype", "scores against", "largest error", "cosine", "Spearman"], rows)
+
+
+def memories(measured):
+    rows = []
+    for record, dtype, figures in measured:
+        reference = record["sides"].get(REFERENCE, {})
+        if "peak_bytes" in figures:
+            cells = [number(side[key] / MIB) if key in side else "" for key in ("growth_bytes", "peak_bytes")
+                     for side in (reference, figures)]
+            rows.append(name_of(record, dtype) + cells)
+    return rows and table(["method", "text", "dtype", "growth, MiB: reference", "whence", "peak, MiB: reference", "whence"],
+                          rows)
