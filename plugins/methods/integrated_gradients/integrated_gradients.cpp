@@ -1,15 +1,14 @@
-#include "quadrature.h"
 #include "whence/error.h"
 #include "whence/method.h"
 #include "whence/plugin.h"
+#include "whence/quadrature.h"
 
 namespace {
 
 class IntegratedGradients final : public whence::Method {
  public:
   explicit IntegratedGradients(const whence::Params& params)
-      : nodes_(quadrature(params.get<std::string>("method"), params.get<std::int64_t>("n_steps"),
-                          params.get<std::string>("compat") == "reference")),
+      : nodes_(nodes(params)),
         multiply_by_inputs_(params.get<bool>("multiply_by_inputs")),
         deltas_(params.get<bool>("return_convergence_delta")) {
     if (deltas_ && !multiply_by_inputs_)
@@ -29,6 +28,15 @@ class IntegratedGradients final : public whence::Method {
   }
 
  private:
+  static whence::Nodes nodes(const whence::Params& params) {
+    const auto rule = params.get<std::string>("method");
+    whence::Nodes nodes = whence::quadrature(rule, params.get<std::int64_t>("n_steps"));
+    // The reference takes 1/n as width between the points of a trapezoid, though they are 1/(n-1) apart.
+    if (rule == "riemann_trapezoid" && params.get<std::string>("compat") == "reference")
+      for (double& weight : nodes.weights) weight *= 1 - 1.0 / static_cast<double>(nodes.weights.size());
+    return nodes;
+  }
+
   /// How far the attributions of each step are from adding up to f(input) - f(baseline): [B,T].
   static whence::Tensor deltas(const whence::Problem& problem, const whence::Attribution& attribution) {
     const whence::Tensor ends = problem.scores(whence::Nodes{{0.0, 1.0}, {1.0, 1.0}}).to(at::kDouble);

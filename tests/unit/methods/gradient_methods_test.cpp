@@ -132,9 +132,7 @@ TEST_F(GradientMethods, OnePointRules) {
   EXPECT_TRUE(near(one("gausslegendre"), one("riemann_middle")));
   const Tensor difference = (decoder.embeddings(Side::target) - decoder.baseline_embeddings(Side::target)).unsqueeze(2);
   EXPECT_TRUE(near(one("riemann_right"), attribute(decoder, "saliency", {{"abs", Value(false)}}).target * difference));
-  EXPECT_EQ(
-      text_of_error([&] { one("riemann_trapezoid"); }).find("n_steps: riemann_trapezoid needs at least 2, found 1"),
-      0u);
+  EXPECT_EQ(text_of_error([&] { one("riemann_trapezoid"); }).find("n_steps: trapezoid needs at least 2, found 1"), 0u);
 }
 
 TEST_F(GradientMethods, TheReferenceTrapezoidIsShort) {
