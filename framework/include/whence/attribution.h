@@ -20,6 +20,8 @@ struct Attribution {
   std::map<std::string, Tensor> step_scores;
   /// Square or rectangular maps beside the attribution, e.g. "encoder_self_attentions": name -> [B,rows,columns,...].
   std::map<std::string, Tensor> sequence_scores;
+  /// What a reader of the scores should know, a clause each; results keep every note once.
+  std::vector<std::string> notes;
 };
 
 }  // namespace whence

@@ -228,6 +228,7 @@ AttributionOutput attribute(const Model& model, const PluginHost& host, const st
   std::int64_t all_steps = 0, steps_done = 0;
   for (const PreparedText& text : texts) all_steps += text.sequence.steps.size();
   Problem::Cost cost;
+  Value::List notes;
   AttributionOutput output;
   for (std::size_t first = 0; first < texts.size(); first += options.batch_size) {
     const std::size_t last = std::min(texts.size(), first + static_cast<std::size_t>(options.batch_size));
@@ -247,6 +248,8 @@ AttributionOutput attribute(const Model& model, const PluginHost& host, const st
       };
     const Problem problem(model, *tools.score, std::move(sequences), problem_options);
     const Attribution attribution = tools.method->attribute(problem);
+    for (const std::string& note : attribution.notes)
+      if (std::find(notes.begin(), notes.end(), Value(note)) == notes.end()) notes.push_back(Value(note));
     std::map<std::string, Tensor> step_scores;
     for (const auto& [name, function] : tools.step_scores) step_scores[name] = problem.scores(*function);
     for (std::size_t i = first; i < last; ++i) {
@@ -267,6 +270,7 @@ AttributionOutput attribute(const Model& model, const PluginHost& host, const st
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   output.info = info_of(model, host, texts, spec, options, cost, seconds);
+  if (!notes.empty()) output.info.emplace_back("notes", Value(std::move(notes)));
   return output;
 }
 

@@ -107,6 +107,7 @@ class Page {
     draw_heading();
     for (std::size_t i = 0; i < output_.sequences.size(); ++i) draw_sequence(i);
     if (output_.sequences.empty()) page_ += "no sequences\n";
+    draw_notes();
     if (drawn_) draw_legend();
     return std::move(page_);
   }
@@ -299,6 +300,15 @@ class Page {
       if (&row == &table.step_rows.front()) draw_rule();
       draw_line(row.label, [&](std::size_t column) { return pad_left(row.cells[column].text, widths[column] + 1); });
     }
+    page_ += "\n";
+  }
+
+  /// What the method said about its scores.
+  void draw_notes() {
+    const auto found = std::ranges::find(output_.info, "notes", &Value::Map::value_type::first);
+    if (found == output_.info.end() || !found->second.is_list()) return;
+    for (const Value& note : found->second.as_list())
+      if (note.is_string()) page_ += wrap("note: " + printable(note.as_string()), columns_);
     page_ += "\n";
   }
 

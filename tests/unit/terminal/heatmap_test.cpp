@@ -263,6 +263,14 @@ TEST(Heatmap, MapsAreNamedNotDrawn) {
             std::string::npos);
 }
 
+TEST(Heatmap, NotesOfTheMethodStandBelowTheTables) {
+  AttributionOutput output = decoder_only();
+  output.info.emplace_back(
+      "notes", Value(Value::List{Value(std::string("exact")), Value(std::string("2 steps\x1b[2J stopped"))}));
+  const std::string page = draw_heatmaps(output, {80, ColorDepth::none}, {});
+  EXPECT_NE(page.find("\n\nnote: exact\nnote: 2 steps\\x1b[2J stopped\n\ncolumns: "), std::string::npos) << page;
+}
+
 TEST(Heatmap, TextComesFromTheRunWhenItHasOnePerSequence) {
   AttributionOutput output = encoder_decoder();
   output.info = {{"generated_texts", Value(Value::List{Value(std::string("Bonjour\nle monde"))})}};
