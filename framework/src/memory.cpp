@@ -1,4 +1,4 @@
-#include "memory.h"
+#include "whence/memory.h"
 
 #include <fstream>
 #include <string>

@@ -10,7 +10,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "memory.h"
+#include "whence/memory.h"
 
 namespace whence {
 namespace {

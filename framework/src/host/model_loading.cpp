@@ -51,7 +51,9 @@ LoadedModel load_model(const PluginHost& host, const std::string& path, const st
                        const std::string& dtype) {
   const auto began = std::chrono::steady_clock::now();
   require_model(path);
-  ModelRequest request{path, dtype, {}};
+  ModelRequest request;
+  request.path = path;
+  request.dtype = dtype;
   LoadedModel loaded;
   for (const auto& file : architecture_files()) {
     try {

@@ -18,7 +18,7 @@ class DecoderOnlyLoader : public ModelLoader {
     if (checkpoint.architecture().kind != ModelKind::decoder_only)
       throw ModelError(request.path + ": architecture " + checkpoint.architecture().name +
                        " is an encoder-decoder; expected a decoder-only model");
-    return std::make_unique<transformer::TransformerModel>(checkpoint, request.dtype);
+    return std::make_unique<transformer::TransformerModel>(checkpoint, request);
   }
 };
 

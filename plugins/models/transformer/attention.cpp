@@ -1,118 +1,339 @@
 #include "attention.h"
 
-#include <ATen/ops/bmm.h>
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/softmax.h>
-#include <ATen/ops/sum.h>
-
 #include <cmath>
-#include <limits>
+
+#include "parallel.h"
+#include "tile_products.h"
 
 namespace whence::transformer {
 namespace {
 
-Tensor split_heads(const Tensor& x, std::int64_t heads, std::int64_t size) {
-  return x.view({x.size(0), x.size(1), heads, size}).transpose(1, 2);
+/// Steps whose cotangents share the weights of a tile of queries.
+constexpr std::int64_t kStepsTogether = 4;
+
+std::int64_t panels_of(std::int64_t count) { return (count + kPanelWidth - 1) / kPanelWidth; }
+
+/// Rows of one head as a right factor: `count` rows in panels over the channels, [panels][count][kPanelWidth].
+template <class T>
+class RowPanels {
+ public:
+  RowPanels(std::int64_t count, std::int64_t head_size)
+      : count_(count), head_size_(head_size), numbers_(panels_of(head_size) * count * kPanelWidth, T(0)) {}
+
+  void set(std::int64_t index, const T* row) {
+    for (std::int64_t p = 0; p < panels_of(head_size_); ++p)
+      std::copy_n(row + p * kPanelWidth, std::min(kPanelWidth, head_size_ - p * kPanelWidth), at(p, index));
+  }
+  /// The rows from `index` on of one panel.
+  T* at(std::int64_t panel, std::int64_t index) { return numbers_.data() + (panel * count_ + index) * kPanelWidth; }
+  const T* at(std::int64_t panel, std::int64_t index) const {
+    return numbers_.data() + (panel * count_ + index) * kPanelWidth;
+  }
+  std::int64_t panels() const { return panels_of(head_size_); }
+  /// Channels that are padded to whole panels.
+  std::int64_t padded() const { return panels() * kPanelWidth; }
+
+ private:
+  std::int64_t count_, head_size_;
+  std::vector<T> numbers_;
+};
+
+/// The transpose of rows of one head as a right factor: panels over the rows, [panels][head_size][kPanelWidth].
+template <class T>
+class ColumnPanels {
+ public:
+  ColumnPanels(std::int64_t count, std::int64_t head_size)
+      : head_size_(head_size), numbers_(panels_of(count) * head_size * kPanelWidth, T(0)) {}
+
+  void set(std::int64_t index, const T* row) {
+    T* to = numbers_.data() + index / kPanelWidth * head_size_ * kPanelWidth + index % kPanelWidth;
+    for (std::int64_t e = 0; e < head_size_; ++e) to[e * kPanelWidth] = row[e];
+  }
+  const T* panel(std::int64_t index) const { return numbers_.data() + index * head_size_ * kPanelWidth; }
+
+ private:
+  std::int64_t head_size_;
+  std::vector<T> numbers_;
+};
+
+/// Positions that a tile of queries sees, in whole panels.
+struct KeyRange {
+  std::int64_t first_panel, end_panel;  ///< panels of keys
+  std::int64_t begin, count;            ///< positions: begin = first_panel * kPanelWidth, cut at the last one
+
+  KeyRange(const AttentionShape& shape, std::int64_t first_query, std::int64_t last_query)
+      : first_panel(first_visible(shape, first_query) / kPanelWidth),
+        end_panel(last_query / kPanelWidth + 1),
+        begin(first_panel * kPanelWidth),
+        count(last_query + 1 - begin) {}
+
+  std::int64_t width() const { return (end_panel - first_panel) * kPanelWidth; }
+
+  static std::int64_t first_visible(const AttentionShape& shape, std::int64_t query) {
+    return shape.window > 0 ? std::max<std::int64_t>(0, query - shape.window + 1) : 0;
+  }
+};
+
+template <class T>
+T scale_of(const AttentionShape& shape) {
+  return 1 / std::sqrt(static_cast<T>(shape.head_size));
 }
 
-/// Attention weights written out, for when somebody wants to see them.
-Tensor softmax_weights(const Tensor& query, const Tensor& key, const AttentionMask& mask) {
-  Tensor scores = at::matmul(query, key.transpose(2, 3)) * (1 / std::sqrt(static_cast<double>(query.size(3))));
-  Tensor visible = mask.visible;
-  if (mask.causal) visible = at::ones({query.size(2), key.size(2)}, at::kBool).tril();
-  if (visible.defined()) scores = scores.masked_fill(visible.logical_not(), -std::numeric_limits<double>::infinity());
-  return at::softmax(scores, -1);
+/// Softmax weights of `count` queries, rows of `width()` numbers that are zero where a query does not see.
+template <class T>
+void weights_of_tile(const AttentionShape& shape, const ColumnPanels<T>& keys, const T* queries, std::int64_t stride,
+                     std::int64_t first_query, std::int64_t count, const KeyRange& range, T* weights) {
+  const std::int64_t width = range.width();
+  for (std::int64_t p = range.first_panel; p < range.end_panel; ++p)
+    kernels<T>().product(queries, stride, 1, count, keys.panel(p), shape.head_size,
+                         weights + (p - range.first_panel) * kPanelWidth, width, false);
+  for (std::int64_t i = 0; i < count; ++i) {
+    T* row = weights + i * width;
+    const std::int64_t first = KeyRange::first_visible(shape, first_query + i) - range.begin;
+    const std::int64_t end = first_query + i + 1 - range.begin;
+    std::fill(row, row + first, T(0));
+    std::fill(row + end, row + width, T(0));
+    kernels<T>().softmax(row + first, scale_of<T>(shape), end - first);
+  }
+}
+
+/// out [rows, channels] (+)= left * panels; `left` [rows, range.count], as `product` takes it.
+template <class T>
+void multiply_rows(const T* left, std::int64_t row_stride, std::int64_t depth_stride, std::int64_t rows,
+                   const RowPanels<T>& right, std::int64_t first, std::int64_t depth, T* out, std::int64_t out_stride,
+                   bool add) {
+  for (std::int64_t p = 0; p < right.panels(); ++p)
+    kernels<T>().product(left, row_stride, depth_stride, rows, right.at(p, first), depth, out + p * kPanelWidth,
+                         out_stride, add);
 }
 
 }  // namespace
 
-Tensor Attention::forward(const Tensor& x, const AttentionContext& context) const {
-  Tensor q = split_heads(query.forward(x), heads, head_size);
-  Tensor k = split_heads(key.forward(x), key_value_heads, head_size);
-  Tensor v = split_heads(value.forward(x), key_value_heads, head_size);
-  AttentionTrace* trace = context.trace;
-  if (query_norm) q = query_norm->forward(q, trace ? &trace->query_norm : nullptr);
-  if (key_norm) k = key_norm->forward(k, trace ? &trace->key_norm : nullptr);
-  if (context.rotary) {
-    q = rotate(q, *context.rotary);
-    k = rotate(k, *context.rotary);
-  }
-  if (context.cache) std::tie(k, v) = context.cache->append(context.layer, k, v);
-
-  const AttentionMask& mask = *context.mask;
-  Tensor mixed;
-  if (context.weights) {
-    const std::int64_t group = heads / key_value_heads;
-    const Tensor weights = softmax_weights(q, k.repeat_interleave(group, 1), mask);
-    *context.weights = weights.detach();
-    mixed = at::matmul(weights, v.repeat_interleave(group, 1));
-  } else {
-    const auto visible = mask.visible.defined() ? std::optional<Tensor>(mask.visible) : std::nullopt;
-    mixed = at::scaled_dot_product_attention(q, k, v, visible, /*dropout_p=*/0.0, mask.causal, /*scale=*/std::nullopt,
-                                             /*enable_gqa=*/heads != key_value_heads);
-  }
-  if (trace) trace->query = q, trace->key = k, trace->value = v, trace->mixed = mixed;
-  return output.forward(mixed.transpose(1, 2).reshape({x.size(0), x.size(1), heads * head_size}));
+template <class T>
+KeyValueRows<T>::KeyValueRows(const AttentionShape& shape, const Segment& segment, std::size_t layer, const T* rows,
+                              std::int64_t key_value_head)
+    : start_(segment.start), own_stride_(shape.width()) {
+  const std::int64_t channel = key_value_head * shape.head_size;
+  own_key_ = rows + segment.row * own_stride_ + shape.queries() + channel;
+  own_value_ = own_key_ + shape.keys();
+  if (segment.start == 0) return;
+  const KeyValues& prefix = *segment.prefix;
+  prefix_stride_ = prefix.layers[layer].size(1);
+  const T* first = prefix.layers[layer].template const_data_ptr<T>() +
+                   prefix.first_row[static_cast<std::size_t>(segment.prefix_text)] * prefix_stride_ + channel;
+  prefix_key_ = first + prefix.key_column;
+  prefix_value_ = first + prefix.value_column;
 }
 
-AttentionTrace AttentionTrace::slice(std::int64_t first, std::int64_t count, std::int64_t length) const {
-  const auto part = [&](const Tensor& x) {
-    return x.defined() ? x.narrow(0, first, count).narrow(2, 0, length).contiguous() : x;
-  };
-  return {part(query),
-          part(key),
-          part(value),
-          {part(query_norm.normed), part(query_norm.inverse)},
-          {part(key_norm.normed), part(key_norm.inverse)},
-          part(mixed)};
+template <class T>
+void attend(const AttentionShape& shape, const RowLayout& layout, std::size_t layer, const Tensor& rows, Tensor& mixed,
+            Tensor* weights) {
+  const T* in = rows.const_data_ptr<T>();
+  T* out = mixed.mutable_data_ptr<T>();
+  const std::int64_t sharing = shape.heads / shape.key_value_heads, head = shape.head_size;
+  run_tasks(std::ssize(layout.segments) * shape.key_value_heads, [&](std::int64_t task, std::int64_t) {
+    const Segment& segment = layout.segments[static_cast<std::size_t>(task / shape.key_value_heads)];
+    if (segment.count == 0) return;
+    const std::int64_t group = task % shape.key_value_heads;
+    const KeyValueRows<T> source(shape, segment, layer, in, group);
+    ColumnPanels<T> keys(segment.end(), head);
+    RowPanels<T> values(segment.end(), head);
+    for (std::int64_t j = 0; j < segment.end(); ++j) {
+      keys.set(j, source.key(j));
+      values.set(j, source.value(j));
+    }
+    std::vector<T> tile(kRowsPerTile * panels_of(segment.end()) * kPanelWidth);
+    std::vector<T> block(kRowsPerTile * values.padded());
+    for (std::int64_t first = segment.start; first < segment.end(); first += kRowsPerTile) {
+      const std::int64_t count = std::min(kRowsPerTile, segment.end() - first);
+      const KeyRange range(shape, first, first + count - 1);
+      const std::int64_t row = segment.row + first - segment.start;
+      for (std::int64_t h = group * sharing; h < (group + 1) * sharing; ++h) {
+        weights_of_tile(shape, keys, in + row * shape.width() + h * head, shape.width(), first, count, range,
+                        tile.data());
+        multiply_rows(tile.data(), range.width(), 1, count, values, range.begin, range.count, block.data(),
+                      values.padded(), false);
+        for (std::int64_t i = 0; i < count; ++i) {
+          std::copy_n(block.data() + i * values.padded(), head, out + (row + i) * shape.queries() + h * head);
+          if (!weights) continue;
+          const std::int64_t length = weights->size(3);
+          std::copy_n(tile.data() + i * range.width(), range.count,
+                      weights->mutable_data_ptr<T>() +
+                          ((segment.text * shape.heads + h) * length + first + i) * length + range.begin);
+        }
+      }
+    }
+  });
 }
 
-Tensor Attention::pull_back(const AttentionTrace& trace, const AttentionMask& mask, const RotaryTable* rotary,
-                            const Tensor& cotangents) const {
-  const std::int64_t batch = cotangents.size(0), rows = cotangents.size(1), steps = cotangents.size(2);
-  const std::int64_t groups = batch * key_value_heads, sharing = heads / key_value_heads;
-  const double scale = 1 / std::sqrt(static_cast<double>(head_size));
-  // Query heads that share a key head stand in one matrix, so that sums over them are part of the products.
-  const std::int64_t queries = sharing * rows;
-  const Tensor mixed_cotangents =
-      cotangents.view({batch, rows, steps, heads, head_size}).permute({0, 3, 1, 2, 4}).contiguous();  // [B,H,n,T,head]
-  const Tensor weights =
-      softmax_weights(trace.query, trace.key.repeat_interleave(sharing, 1), mask).view({groups, queries, rows});
-  const Tensor value_cotangents =
-      at::bmm(weights.transpose(1, 2), mixed_cotangents.view({groups, queries, steps * head_size}));  // [.,n,T*head]
-
-  // Through the softmax: ds = p (dp - sum_k p dp), and the sum is do . o.
-  Tensor scores = at::bmm(mixed_cotangents.view({groups, queries * steps, head_size}),
-                          trace.value.reshape({groups, rows, head_size}).transpose(1, 2));
-  const Tensor along = (mixed_cotangents * trace.mixed.unsqueeze(3)).sum(-1);
-  scores = scores.view({groups, queries, steps, rows});
-  scores.sub_(along.view({groups, queries, steps, 1})).mul_((weights * scale).unsqueeze(2));
-
-  Tensor query_cotangents =
-      at::bmm(scores.view({groups, queries * steps, rows}), trace.key.reshape({groups, rows, head_size}))
-          .view({batch, heads, rows, steps, head_size});
-  Tensor key_cotangents = at::bmm(scores.view({groups, queries, steps * rows}).transpose(1, 2),
-                                  trace.query.reshape({groups, queries, head_size}))
-                              .view({batch, key_value_heads, steps, rows, head_size})
-                              .transpose(2, 3);
-  if (rotary) {
-    // A turn is orthogonal but for its amplitude: its transpose turns back.
-    const RotaryTable back{rotary->cosine.unsqueeze(3), rotary->sine.neg().unsqueeze(3)};
-    query_cotangents = rotate(query_cotangents, back);
-    key_cotangents = rotate(key_cotangents, back);
-  }
-  if (query_norm) query_cotangents = query_norm->pull_back(trace.query_norm, query_cotangents);
-  if (key_norm) key_cotangents = key_norm->pull_back(trace.key_norm, key_cotangents);
-
-  const auto rows_first = [&](const Tensor& x) {
-    return x.permute({0, 2, 3, 1, 4}).reshape({batch, rows, steps, x.size(1) * head_size});
-  };
-  Tensor result = query.pull_back(rows_first(query_cotangents));
-  key.add_pull_back(rows_first(key_cotangents), result);
-  value.add_pull_back(rows_first(value_cotangents.view({batch, key_value_heads, rows, steps, head_size})), result);
+template <class T>
+std::vector<T> attention_weights(const AttentionShape& shape, const RowLayout& layout, std::size_t layer,
+                                 const Tensor& rows, std::int64_t row, std::int64_t head) {
+  const Segment& segment = layout.segments[static_cast<std::size_t>(layout.segment[static_cast<std::size_t>(row)])];
+  const T* in = rows.const_data_ptr<T>();
+  const T* query = in + row * shape.width() + head * shape.head_size;
+  const KeyValueRows<T> source(shape, segment, layer, in, head / (shape.heads / shape.key_value_heads));
+  const std::int64_t position = layout.position[static_cast<std::size_t>(row)];
+  const std::int64_t first = KeyRange::first_visible(shape, position);
+  std::vector<T> result(static_cast<std::size_t>(position + 1), T(0));
+  for (std::int64_t j = first; j <= position; ++j) result[j] = kernels<T>().dot(query, source.key(j), shape.head_size);
+  kernels<T>().softmax(result.data() + first, scale_of<T>(shape), position + 1 - first);
   return result;
 }
+
+namespace {
+
+/// The backward of one group of key and value heads, for a few steps of one text.
+template <class T>
+class GroupPullBack {
+ public:
+  GroupPullBack(const AttentionShape& shape, const AttentionRules& rules, const Segment& segment, std::size_t layer,
+                const T* rows, std::int64_t group)
+      : shape_(shape),
+        rules_(rules),
+        segment_(segment),
+        in_(rows),
+        group_(group),
+        source_(shape, segment, layer, rows, group),
+        key_columns_(segment.end(), shape.head_size),
+        value_columns_(segment.end(), shape.head_size),
+        key_rows_(segment.end(), shape.head_size) {
+    for (std::int64_t j = 0; j < segment.end(); ++j) {
+      key_columns_.set(j, source_.key(j));
+      value_columns_.set(j, source_.value(j));
+      key_rows_.set(j, source_.key(j));
+    }
+  }
+
+  /// Steps [first, end) of `text`; `mixed_row(k, position)` is the row of `mixed` and `result_row` that of `result`.
+  template <class MixedRow>
+  void run(const CotangentSteps& text, std::int64_t first, std::int64_t end, bool read_only, const T* mixed,
+           const MixedRow& mixed_row, T* result) {
+    const std::int64_t head = shape_.head_size, padded = key_rows_.padded(), length = segment_.end();
+    const std::int64_t sharing = shape_.heads / shape_.key_value_heads;
+    std::vector<T> key_sums((end - first) * length * padded, T(0)), value_sums(key_sums.size(), T(0));
+    std::vector<T> weights(kRowsPerTile * panels_of(length) * kPanelWidth), scores(weights.size());
+    std::vector<T> outer(kRowsPerTile * padded), turned(kRowsPerTile * padded);
+    RowPanels<T> queries(kRowsPerTile, head), outer_panels(kRowsPerTile, head);
+    const T factor = static_cast<T>(rules_.product_factor);
+    const std::int64_t last = text.position[static_cast<std::size_t>(end - 1)];
+    for (std::int64_t tile = segment_.start; tile <= last; tile += kRowsPerTile) {
+      const std::int64_t tile_end = std::min(tile + kRowsPerTile, last + 1);
+      bool needed = !read_only;
+      for (std::int64_t k = first; k < end; ++k) {
+        const std::int64_t position = text.position[static_cast<std::size_t>(k)];
+        needed = needed || (position >= tile && position < tile_end);
+      }
+      if (!needed) continue;
+      const KeyRange range(shape_, tile, tile_end - 1);
+      for (std::int64_t h = group_ * sharing; h < (group_ + 1) * sharing; ++h) {
+        const T* query = in_ + (segment_.row + tile - segment_.start) * shape_.width() + h * head;
+        weights_of_tile(shape_, key_columns_, query, shape_.width(), tile, tile_end - tile, range, weights.data());
+        for (std::int64_t i = 0; i < tile_end - tile; ++i) queries.set(i, query + i * shape_.width());
+        for (std::int64_t k = first; k < end; ++k) {
+          const std::int64_t position = text.position[static_cast<std::size_t>(k)];
+          const std::int64_t from = read_only ? std::max(tile, position) : tile;
+          const std::int64_t count = std::min(tile_end, position + 1) - from;
+          if (count <= 0) continue;
+          const std::int64_t skipped = from - tile;
+          for (std::int64_t i = 0; i < count; ++i) {
+            T* row = outer.data() + i * padded;
+            kernels<T>().scale(mixed + mixed_row(k, from + i) * shape_.queries() + h * head, factor, head, row);
+            std::fill(row + head, row + padded, T(0));
+            outer_panels.set(i, row);
+          }
+          const std::int64_t width = range.width();
+          const T* tile_weights = weights.data() + skipped * width;
+          // d value_j += sum_i p_ij d mixed_i
+          T* sums = value_sums.data() + ((k - first) * length + range.begin) * padded;
+          multiply_rows(tile_weights, 1, width, range.count, outer_panels, 0, count, sums, padded, true);
+          if (rules_.frozen_softmax) continue;
+          for (std::int64_t p = range.first_panel; p < range.end_panel; ++p)
+            kernels<T>().product(outer.data(), padded, 1, count, value_columns_.panel(p), head,
+                                 scores.data() + (p - range.first_panel) * kPanelWidth, width, false);
+          for (std::int64_t i = 0; i < count; ++i)
+            kernels<T>().softmax_pull_back(tile_weights + i * width, scores.data() + i * width,
+                                           factor * scale_of<T>(shape_), width, scores.data() + i * width);
+          // d key_j += sum_i d score_ij q_i, and d q_i = sum_j d score_ij k_j
+          multiply_rows(scores.data(), 1, width, range.count, queries, skipped, count,
+                        key_sums.data() + ((k - first) * length + range.begin) * padded, padded, true);
+          multiply_rows(scores.data(), width, 1, count, key_rows_, range.begin, range.count, turned.data(), padded,
+                        false);
+          for (std::int64_t i = 0; i < count; ++i)
+            std::copy_n(turned.data() + i * padded, head,
+                        result + text.row(from + i - segment_.start, k) * shape_.width() + h * head);
+        }
+      }
+    }
+    for (std::int64_t k = first; k < end; ++k)
+      for (std::int64_t j = segment_.start; j <= text.position[static_cast<std::size_t>(k)]; ++j) {
+        T* to = result + text.row(j - segment_.start, k) * shape_.width() + shape_.queries() + group_ * head;
+        const std::int64_t at = ((k - first) * length + j) * padded;
+        std::copy_n(key_sums.data() + at, head, to);
+        std::copy_n(value_sums.data() + at, head, to + shape_.keys());
+      }
+  }
+
+ private:
+  const AttentionShape& shape_;
+  const AttentionRules& rules_;
+  const Segment& segment_;
+  const T* in_;
+  std::int64_t group_;
+  KeyValueRows<T> source_;
+  ColumnPanels<T> key_columns_, value_columns_;
+  RowPanels<T> key_rows_;
+};
+
+}  // namespace
+
+template <class T>
+void attention_pull_back(const AttentionShape& shape, const AttentionRules& rules, const RowLayout& layout,
+                         std::size_t layer, const Tensor& rows, const std::vector<CotangentSteps>& texts,
+                         bool read_only, const Tensor& mixed, Tensor& result) {
+  const T* in = rows.const_data_ptr<T>();
+  const T* cotangents = mixed.const_data_ptr<T>();
+  T* out = result.mutable_data_ptr<T>();
+  // With frozen weights nothing reaches the queries; of a step that is read in one row, nothing reaches the others.
+  if (read_only || rules.frozen_softmax) result.zero_();
+  struct Task {
+    std::size_t text;
+    std::int64_t group, first, end, first_step;
+  };
+  std::vector<Task> tasks;
+  std::int64_t steps_before = 0;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto steps = std::ssize(texts[i].step);
+    for (std::int64_t first = 0; first < steps; first += kStepsTogether)
+      for (std::int64_t group = 0; group < shape.key_value_heads; ++group)
+        tasks.push_back({i, group, first, std::min(first + kStepsTogether, steps), steps_before});
+    steps_before += steps;
+  }
+  run_tasks(std::ssize(tasks), [&](std::int64_t index, std::int64_t) {
+    const Task& task = tasks[static_cast<std::size_t>(index)];
+    const CotangentSteps& text = texts[task.text];
+    const Segment& segment = layout.segments[static_cast<std::size_t>(text.segment)];
+    const auto mixed_row = [&](std::int64_t k, std::int64_t position) {
+      return read_only ? task.first_step + k : text.row(position - segment.start, k);
+    };
+    GroupPullBack<T>(shape, rules, segment, layer, in, task.group)
+        .run(text, task.first, task.end, read_only, cotangents, mixed_row, out);
+  });
+}
+
+template class KeyValueRows<float>;
+template class KeyValueRows<double>;
+template void attend<float>(const AttentionShape&, const RowLayout&, std::size_t, const Tensor&, Tensor&, Tensor*);
+template void attend<double>(const AttentionShape&, const RowLayout&, std::size_t, const Tensor&, Tensor&, Tensor*);
+template std::vector<float> attention_weights(const AttentionShape&, const RowLayout&, std::size_t, const Tensor&,
+                                              std::int64_t, std::int64_t);
+template std::vector<double> attention_weights(const AttentionShape&, const RowLayout&, std::size_t, const Tensor&,
+                                               std::int64_t, std::int64_t);
+template void attention_pull_back<float>(const AttentionShape&, const AttentionRules&, const RowLayout&, std::size_t,
+                                         const Tensor&, const std::vector<CotangentSteps>&, bool, const Tensor&,
+                                         Tensor&);
+template void attention_pull_back<double>(const AttentionShape&, const AttentionRules&, const RowLayout&, std::size_t,
+                                          const Tensor&, const std::vector<CotangentSteps>&, bool, const Tensor&,
+                                          Tensor&);
 
 }  // namespace whence::transformer

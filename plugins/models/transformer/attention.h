@@ -1,49 +1,82 @@
 #pragma once
 
-#include <optional>
+#include <vector>
 
-#include "attention_mask.h"
-#include "key_value_cache.h"
-#include "linear.h"
-#include "norm.h"
-#include "rotary.h"
+#include "row_layout.h"
+#include "whence/tensor.h"
 
 namespace whence::transformer {
 
-/// What the backward of an attention layer needs of its forward. The weights are not kept: they are made again from
-/// queries and keys, since n^2 of them a head outgrow everything else in long texts.
-struct AttentionTrace {
-  Tensor query, key, value;        ///< [B,H or KV,n,head], after norms and positions
-  NormTrace query_norm, key_norm;  ///< of layers that have these norms
-  Tensor mixed;                    ///< [B,H,n,head] values mixed by the weights
-
-  /// The part for sequences [first, first + count) and their first `length` rows.
-  AttentionTrace slice(std::int64_t first, std::int64_t count, std::int64_t length) const;
-};
-
-/// What one attention layer shares with the rest of a pass.
-struct AttentionContext {
-  std::size_t layer = 0;
-  const AttentionMask* mask = nullptr;
-  const RotaryTable* rotary = nullptr;  ///< null: this layer knows no positions
-  KeyValueCache* cache = nullptr;       ///< null: the keys are those of the input
-  Tensor* weights = nullptr;            ///< filled with [B,H,n,keys] when not null
-  AttentionTrace* trace = nullptr;      ///< filled when not null
-};
-
-/// Self-attention with grouped key and value heads (arXiv:2305.13245).
-struct Attention {
-  Linear query, key, value, output;
-  std::optional<RmsNorm> query_norm, key_norm;  ///< over each head, before positions
+/// Self-attention with grouped key and value heads (arXiv:2305.13245), between the projections. The rows it works on
+/// hold the queries of all heads, then the keys, then the values, after norms and positions: [R,Q] with
+/// Q = (heads + 2 key_value_heads) * head_size.
+struct AttentionShape {
   std::int64_t heads = 0, key_value_heads = 0, head_size = 0;
+  std::int64_t window = 0;  ///< a query sees this many positions up to itself; 0: all before it
 
-  /// [B,n,D] -> [B,n,D].
-  Tensor forward(const Tensor& x, const AttentionContext& context) const;
-  /// Cotangents of the mixed values -> of the input, T for every row: [B,n,T,H*head] -> [B,n,T,D]. The output
-  /// projection comes before, since in the last block only some of its rows have cotangents. `mask` and `rotary` are
-  /// those of the forward.
-  Tensor pull_back(const AttentionTrace& trace, const AttentionMask& mask, const RotaryTable* rotary,
-                   const Tensor& cotangents) const;
+  std::int64_t queries() const { return heads * head_size; }
+  std::int64_t keys() const { return key_value_heads * head_size; }
+  std::int64_t width() const { return queries() + 2 * keys(); }
 };
+
+/// Values mixed by softmax(q k / sqrt(head_size)): `rows` [R,Q] -> `mixed` [R,H*head]. `weights`, when defined, is
+/// [texts,H,L,L] of zeros and takes the weights of every row.
+template <class T>
+void attend(const AttentionShape& shape, const RowLayout& layout, std::size_t layer, const Tensor& rows, Tensor& mixed,
+            Tensor* weights = nullptr);
+
+/// What one head of one row sees, for those who want to take it apart: weights [end] over positions [0, end) of the
+/// row's text, end = position + 1.
+template <class T>
+std::vector<T> attention_weights(const AttentionShape& shape, const RowLayout& layout, std::size_t layer,
+                                 const Tensor& rows, std::int64_t row, std::int64_t head);
+
+/// Keys or values of one position of a segment's text, wherever they lie.
+template <class T>
+class KeyValueRows {
+ public:
+  KeyValueRows(const AttentionShape& shape, const Segment& segment, std::size_t layer, const T* rows,
+               std::int64_t key_value_head);
+
+  const T* key(std::int64_t position) const { return at(position, own_key_, prefix_key_); }
+  const T* value(std::int64_t position) const { return at(position, own_value_, prefix_value_); }
+
+ private:
+  const T* at(std::int64_t position, const T* own, const T* prefix) const {
+    return position < start_ ? prefix + position * prefix_stride_ : own + (position - start_) * own_stride_;
+  }
+
+  std::int64_t start_, own_stride_, prefix_stride_ = 0;
+  const T *own_key_, *own_value_, *prefix_key_ = nullptr, *prefix_value_ = nullptr;
+};
+
+/// How the backward of attention departs from the derivative.
+struct AttentionRules {
+  bool frozen_softmax = false;  ///< weights are constants
+  double product_factor = 1;    ///< of the cotangents of both branches of q k and of weights * values
+};
+
+/// Cotangents that are carried through one text together: some steps, by ascending position that they are read at.
+struct CotangentSteps {
+  std::int64_t segment = 0;
+  std::vector<std::int64_t> step;      ///< index of each in the request
+  std::vector<std::int64_t> position;  ///< where each is read, in the segment
+  std::int64_t first_row = 0;          ///< of its packed rows
+  std::vector<std::int64_t> offset;    ///< [positions up to the last one]: packed rows before each, from first_row on
+  std::vector<std::int64_t> active;    ///< [positions]: steps that are read before the position carry nothing there
+
+  /// Packed row of step number k at a position of the segment's text; the step must be read there or later.
+  std::int64_t row(std::int64_t index, std::int64_t k) const {
+    return first_row + offset[static_cast<std::size_t>(index)] + k - active[static_cast<std::size_t>(index)];
+  }
+};
+
+/// Cotangents of the mixed values -> of queries, keys and values as they stand in `rows`: `mixed` -> `result` [C,Q], C
+/// packed rows of `texts`. With `read_only`, `mixed` has one row for each step, at the position it is read, in the order
+/// of `texts`; else it has the packed rows. Cotangents of keys and values before a segment's start are dropped.
+template <class T>
+void attention_pull_back(const AttentionShape& shape, const AttentionRules& rules, const RowLayout& layout,
+                         std::size_t layer, const Tensor& rows, const std::vector<CotangentSteps>& texts,
+                         bool read_only, const Tensor& mixed, Tensor& result);
 
 }  // namespace whence::transformer

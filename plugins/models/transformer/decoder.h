@@ -4,58 +4,64 @@
 
 #include "block.h"
 #include "decoder_config.h"
+#include "head.h"
 
 namespace whence::transformer {
 
 /// What the backward of a whole pass needs of its forward.
 struct DecoderTrace {
-  std::vector<BlockTrace> blocks;
+  RowLayout layout;
   std::vector<std::int64_t> lengths;
+  std::vector<BlockTrace> blocks;
 };
 
-/// What a pass through the blocks is to bring along.
+/// What a pass through the blocks runs over and is to bring along.
 struct DecoderPass {
-  std::vector<std::int64_t> lengths;  ///< whole length of every text, including what a cache holds
-  KeyValueCache* cache = nullptr;     ///< the rows stand behind the positions it holds, and are added to it
-  bool attentions = false;
-  bool block_inputs = false;
-  DecoderTrace* trace = nullptr;  ///< filled when not null; not together with a cache
+  const RowLayout& layout;
+  const std::vector<std::int64_t>& lengths;  ///< whole length of every text of the batch
+  std::vector<Tensor>* attentions = nullptr;    ///< takes N tensors [B,H,L,L], L the longest text
+  std::vector<Tensor>* block_inputs = nullptr;  ///< takes N tensors [R,D]
+  DecoderTrace* trace = nullptr;
+  KeyValues* keep = nullptr;  ///< takes keys and values of all rows
 };
 
-struct DecoderOutput {
-  Tensor states;                     ///< [B,n,D] after the last block, before the final norm
-  std::vector<Tensor> attentions;    ///< N tensors [B,H,n,keys], if asked
-  std::vector<Tensor> block_inputs;  ///< N tensors [B,n,D], if asked
+/// The weights of a decoder.
+struct DecoderWeights {
+  StoredMatrix embedding;  ///< [V,D]
+  std::vector<BlockWeights> blocks;
+  Tensor final_norm;  ///< [D] gain
+  Projection head;    ///< with the gain of the final norm
 };
 
-/// A stack of blocks with its embedding and head. Immutable once made; the weights never ask for a gradient.
+/// A stack of blocks with its embedding and head. T is float, or double for checking. Immutable once made. [thread: any]
+template <class T>
 class Decoder {
  public:
-  Decoder(DecoderConfig config, Tensor embedding, std::vector<Block> blocks, RmsNorm final_norm, Linear head,
-          Rotary rotary);
+  Decoder(DecoderConfig config, DecoderWeights weights, Rotary rotary, WeightPolicy policy);
 
   const DecoderConfig& config() const { return config_; }
-  std::int64_t vocabulary() const { return embedding_.size(0); }
+  const BlockShape& shape(std::size_t layer) const { return shapes_[layer]; }
+  const PackedBlocks<T>& blocks() const { return blocks_; }
   const Rotary& rotary() const { return rotary_; }
-  const std::vector<Block>& blocks() const { return blocks_; }
-  const RmsNorm& final_norm() const { return final_norm_; }
-  const Linear& head() const { return head_; }
+  const Head<T>& head() const { return head_; }
+  std::int64_t vocabulary() const { return embedding_.out(); }
 
-  /// [..] int64 -> [..,D]. Every id must be inside the vocabulary.
+  /// [n] int64 -> [n,D]. Every id must be inside the vocabulary.
   Tensor embed(const Tensor& ids) const;
-  /// The blocks over [B,n,D].
-  DecoderOutput run(const Tensor& embeddings, const DecoderPass& pass) const;
-  /// The final norm, over rows of any shape [..,D].
-  Tensor normalise(const Tensor& states) const { return final_norm_.forward(states); }
-  /// [..,D] normalised rows -> [..,V].
-  Tensor logits(const Tensor& rows) const { return head_.forward(rows); }
+  /// The blocks over rows [R,D]: what comes out of the last one.
+  Tensor run(const Tensor& embeddings, const DecoderPass& pass) const;
+  /// Rows [n,D] over their rms, and 1 / rms [n] when asked for: the final norm without its gain, as `head` takes it.
+  Tensor normalise_rows(const Tensor& states, Tensor* inverse = nullptr) const;
+  /// The final norm with its gain, [n,D].
+  Tensor final_states(const Tensor& states) const { return normalise_rows(states) * final_norm_; }
 
  private:
   DecoderConfig config_;
-  Tensor embedding_;  ///< [V,D]
-  std::vector<Block> blocks_;
-  RmsNorm final_norm_;
-  Linear head_;
+  std::vector<BlockShape> shapes_;
+  StoredMatrix embedding_;
+  PackedBlocks<T> blocks_;
+  Tensor final_norm_;
+  Head<T> head_;
   Rotary rotary_;
 };
 

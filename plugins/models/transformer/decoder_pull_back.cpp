@@ -1,154 +1,163 @@
 #include "decoder_pull_back.h"
 
-#include <ATen/ops/arange.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
-#include <map>
+#include <algorithm>
+
+#include "norm.h"
 
 namespace whence::transformer {
 namespace {
 
-/// Rows of cotangents that go through a layer together: enough for the matrix products to reach their rate.
-constexpr std::int64_t kRowsPerChunk = 4096;
-/// Rows of a tile of the MLP, so that its inner cotangents stay in the cache.
-constexpr std::int64_t kRowsPerTile = 128;
-/// Neighbouring steps carried together. More of them waste rows behind the positions of the earlier ones.
-constexpr std::int64_t kStepsPerChunk = 16;
-/// Cotangents of attention scores, [H,n,T,n] a sequence, that are held at a time; long texts take fewer steps together.
-constexpr std::int64_t kScoresPerChunk = std::int64_t{1} << 26;
-
-/// Some sequences and some of their steps.
-struct Chunk {
-  std::int64_t first, count;       ///< sequences
-  std::int64_t first_step, steps;  ///< steps
-  std::int64_t rows;               ///< positions up to the last one that a step reads
-};
-
-NormTrace slice(const NormTrace& trace, std::int64_t first, std::int64_t count, std::int64_t rows) {
-  return {trace.normed.narrow(0, first, count).narrow(1, 0, rows),
-          trace.inverse.narrow(0, first, count).narrow(1, 0, rows)};
-}
-
-/// The backward of one chunk through all blocks.
-class ChunkPullBack {
+/// Packs the steps of the request, and notes which traced row each packed row belongs to.
+class Packing {
  public:
-  ChunkPullBack(const Decoder& decoder, const DecoderTrace& trace, const Chunk& chunk)
-      : decoder_(decoder), trace_(trace), chunk_(chunk) {
-    // The frequencies of the whole pass, which may differ between its sequences.
-    rotary_ = decoder.rotary().table(trace.lengths, 0, chunk.rows);
-    if (rotary_.cosine.size(0) > 1)
-      rotary_ = {rotary_.cosine.narrow(0, chunk.first, chunk.count), rotary_.sine.narrow(0, chunk.first, chunk.count)};
+  /// `read` are indices into trace.read.
+  Packing(const PassTrace& trace, const std::vector<std::int64_t>& read, std::int64_t first_step) : trace_(trace) {
+    const RowLayout& layout = trace.decoder.layout;
+    std::vector<std::int64_t> order = read;
+    std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+      const ReadRow &x = trace.read[static_cast<std::size_t>(a)], &y = trace.read[static_cast<std::size_t>(b)];
+      return std::pair(x.text, x.position) < std::pair(y.text, y.position);
+    });
+    for (const std::int64_t index : order) {
+      const ReadRow& row = trace.read[static_cast<std::size_t>(index)];
+      if (texts_.empty() || layout.segments[static_cast<std::size_t>(texts_.back().segment)].text != row.text) {
+        CotangentSteps text;
+        text.segment = layout.segment[static_cast<std::size_t>(row.row)];
+        texts_.push_back(std::move(text));
+      }
+      texts_.back().step.push_back(row.step - first_step);
+      texts_.back().position.push_back(row.position);
+      read_index_.push_back(index);
+      read_rows_.push_back(row.row);
+    }
+    for (CotangentSteps& text : texts_) place(text);
   }
 
-  /// `at_steps` [b,T,D]: cotangents of the last block's output where each step reads it, `positions` [b,T] these places
-  /// (any valid one where there is no step and the cotangent is zero). -> [b,rows,T,D].
-  Tensor run(const Tensor& at_steps, const Tensor& positions) const {
-    Tensor c = last_block(at_steps, positions);
-    for (std::size_t i = decoder_.blocks().size() - 1; i-- > 0;) {
-      through_mlp(i, c);
-      through_attention(i, decoder_.blocks()[i].attention.output.pull_back(c), c);
-    }
-    return c;
-  }
+  const std::vector<CotangentSteps>& texts() const { return texts_; }
+  std::vector<CotangentSteps> take_texts() { return std::move(texts_); }
+  std::int64_t rows() const { return std::ssize(traced_rows_); }
+  /// [C] row of the pass.
+  const std::vector<std::int64_t>& traced_rows() const { return traced_rows_; }
+  /// [S'] the same for the rows where the steps are read, in the order of the texts.
+  const std::vector<std::int64_t>& read_rows() const { return read_rows_; }
+  /// [S'] index in trace.read.
+  const std::vector<std::int64_t>& read_index() const { return read_index_; }
+  /// [S'] packed row of each step where it is read.
+  const std::vector<std::int64_t>& packed_read_rows() const { return packed_read_rows_; }
 
  private:
-  /// In the last block only the rows that the head reads have cotangents until the attention spreads them.
-  Tensor last_block(const Tensor& at_steps, const Tensor& positions) const {
-    const std::size_t last = decoder_.blocks().size() - 1;
-    const Block& block = decoder_.blocks()[last];
-    const BlockTrace& trace = trace_.blocks[last];
-    const auto read = [&](const Tensor& rows) {  // [B,n,X] -> [b*T,X]
-      const Tensor mine = rows.narrow(0, chunk_.first, chunk_.count);
-      return mine.gather(1, positions.unsqueeze(-1).expand({-1, -1, rows.size(2)})).flatten(0, 1);
-    };
-    Tensor c = at_steps.flatten(0, 1).unsqueeze(1);  // [b*T,1,D]: one cotangent for each row
-    const MlpTrace mlp{read(trace.mlp.gate_slope), read(trace.mlp.activated)};
-    const NormTrace norm{read(trace.mlp_norm.normed), read(trace.mlp_norm.inverse)};
-    c = c + block.mlp_norm.pull_back(norm, block.mlp.pull_back(mlp, c));
-    Tensor spread = scatter(c, positions);
-    through_attention(last, scatter(block.attention.output.pull_back(c), positions), spread);
-    return spread;
-  }
-
-  /// [b*T,1,X] -> [b,rows,T,X], row (b,t) at its position, zero elsewhere.
-  Tensor scatter(const Tensor& rows, const Tensor& positions) const {
-    const std::int64_t width = rows.size(-1);
-    Tensor result = at::zeros({chunk_.count, chunk_.rows, chunk_.steps, width}, rows.options());
-    result.scatter_(1, positions.view({chunk_.count, 1, chunk_.steps, 1}).expand({-1, -1, -1, width}),
-                    rows.view({chunk_.count, 1, chunk_.steps, width}));
-    return result;
-  }
-
-  /// Adds the part of c [b,rows,T,D] that comes through the MLP, tile by tile.
-  void through_mlp(std::size_t layer, Tensor& c) const {
-    const Block& block = decoder_.blocks()[layer];
-    const BlockTrace& trace = trace_.blocks[layer];
-    const auto mine = [&](const Tensor& rows) {
-      return rows.narrow(0, chunk_.first, chunk_.count).narrow(1, 0, chunk_.rows).flatten(0, 1);
-    };
-    const Tensor gate_slope = mine(trace.mlp.gate_slope), activated = mine(trace.mlp.activated);
-    const Tensor normed = mine(trace.mlp_norm.normed), inverse = mine(trace.mlp_norm.inverse);
-    Tensor flat = c.view({chunk_.count * chunk_.rows, chunk_.steps, -1});
-    const std::int64_t tile = std::max<std::int64_t>(1, kRowsPerTile / chunk_.steps);
-    for (std::int64_t first = 0; first < flat.size(0); first += tile) {
-      const std::int64_t count = std::min(tile, flat.size(0) - first);
-      Tensor rows = flat.narrow(0, first, count);
-      const MlpTrace mlp{gate_slope.narrow(0, first, count), activated.narrow(0, first, count)};
-      const NormTrace norm{normed.narrow(0, first, count), inverse.narrow(0, first, count)};
-      rows.add_(block.mlp_norm.pull_back(norm, block.mlp.pull_back(mlp, rows)));
+  void place(CotangentSteps& text) {
+    const Segment& segment = trace_.decoder.layout.segments[static_cast<std::size_t>(text.segment)];
+    text.first_row = rows();
+    const std::int64_t last = text.position.back(), steps = std::ssize(text.step);
+    std::int64_t before = 0, offset = 0;
+    for (std::int64_t position = segment.start; position <= last; ++position) {
+      while (text.position[static_cast<std::size_t>(before)] < position) ++before;
+      text.offset.push_back(offset);
+      text.active.push_back(before);
+      offset += steps - before;
+      traced_rows_.insert(traced_rows_.end(), static_cast<std::size_t>(steps - before),
+                          segment.row + position - segment.start);
     }
+    for (std::int64_t k = 0; k < steps; ++k)
+      packed_read_rows_.push_back(text.row(text.position[static_cast<std::size_t>(k)] - segment.start, k));
   }
 
-  /// Adds to c [b,rows,T,D] what comes through the attention from cotangents of its mixed values.
-  void through_attention(std::size_t layer, const Tensor& mixed, Tensor& c) const {
-    const Block& block = decoder_.blocks()[layer];
-    const LayerConfig& config = decoder_.config().layers[layer];
-    const AttentionTrace trace = trace_.blocks[layer].attention.slice(chunk_.first, chunk_.count, chunk_.rows);
-    const Tensor normed = block.attention.pull_back(trace, attention_mask(0, chunk_.rows, config.window),
-                                                    config.rotary ? &rotary_ : nullptr, mixed);
-    const NormTrace norm = slice(trace_.blocks[layer].attention_norm, chunk_.first, chunk_.count, chunk_.rows);
-    c.add_(block.attention_norm.pull_back(norm, normed));
-  }
-
-  const Decoder& decoder_;
-  const DecoderTrace& trace_;
-  const Chunk& chunk_;
-  RotaryTable rotary_;
+  const PassTrace& trace_;
+  std::vector<CotangentSteps> texts_;
+  std::vector<std::int64_t> traced_rows_, read_rows_, read_index_, packed_read_rows_;
 };
 
-}  // namespace
+Tensor index_tensor(const std::vector<std::int64_t>& numbers) { return at::tensor(numbers, at::kLong); }
 
-Tensor pull_back(const Decoder& decoder, const PassTrace& trace, const Tensor& cotangents) {
-  const std::int64_t batch = cotangents.size(0), steps = cotangents.size(1), hidden = decoder.config().hidden;
-  Tensor result = at::zeros({batch, trace.longest, steps, hidden}, cotangents.options());
-  if (trace.index.numel() == 0) return result;
-  // Head and final norm for all asked rows at once.
-  const Tensor rows = cotangents.flatten(0, 1).index_select(0, trace.index);
-  const Tensor states =
-      decoder.final_norm().pull_back(trace.final_norm, decoder.head().pull_back(rows).unsqueeze(1)).squeeze(1);
-  const Tensor at_steps = at::zeros({batch * steps, hidden}, cotangents.options())
-                              .index_copy_(0, trace.index, states)
-                              .view({batch, steps, hidden});
-
-  const Tensor reached = trace.positions.clamp_min(0);
-  const std::int64_t scores_of_step = decoder.config().heads * trace.longest * trace.longest;
-  const std::int64_t steps_together = std::clamp<std::int64_t>(kScoresPerChunk / scores_of_step, 1, kStepsPerChunk);
-  for (std::int64_t step = 0; step < steps; step += steps_together) {
-    const std::int64_t count = std::min(steps_together, steps - step);
-    const Tensor places = reached.narrow(1, step, count);
-    const std::int64_t rows_of_sequence = (places.max().item<std::int64_t>() + 1) * count;
-    const std::int64_t sequences = std::clamp<std::int64_t>(
-        std::min(kRowsPerChunk / rows_of_sequence, kScoresPerChunk / (scores_of_step * count)), 1, batch);
-    for (std::int64_t first = 0; first < batch; first += sequences) {
-      const std::int64_t together = std::min(sequences, batch - first);
-      const Tensor positions = places.narrow(0, first, together).contiguous();
-      const Chunk chunk{first, together, step, count, positions.max().item<std::int64_t>() + 1};
-      const Tensor gradients = ChunkPullBack(decoder, trace.decoder, chunk)
-                                   .run(at_steps.narrow(0, first, together).narrow(1, step, count), positions);
-      result.narrow(0, first, together).narrow(1, 0, chunk.rows).narrow(2, step, count).copy_(gradients);
-    }
+/// Cotangents of the states that the head reads: through head and final norm, [S',D].
+template <class T>
+Tensor at_read_rows(const Decoder<T>& decoder, const PassTrace& trace, const Packing& packing,
+                    const Tensor& cotangents, std::int64_t first_step, bool frozen) {
+  const std::int64_t steps = cotangents.size(1), hidden = decoder.config().hidden;
+  std::vector<std::int64_t> source;
+  for (const std::int64_t index : packing.read_index()) {
+    const ReadRow& row = trace.read[static_cast<std::size_t>(index)];
+    source.push_back(row.text * steps + row.step - first_step);
+  }
+  const Tensor asked = cotangents.flatten(0, 1).index_select(0, index_tensor(source)).contiguous();
+  Tensor normed = decoder.head().pull_back(asked);
+  Tensor result = at::zeros_like(normed);
+  for (std::int64_t s = 0; s < normed.size(0); ++s) {
+    const std::int64_t traced = packing.read_index()[static_cast<std::size_t>(s)];
+    add_norm_pull_back(trace.final_normed.const_data_ptr<T>() + traced * hidden,
+                       trace.final_inverse.const_data_ptr<T>()[traced], frozen, hidden,
+                       normed.mutable_data_ptr<T>() + s * hidden, result.mutable_data_ptr<T>() + s * hidden);
   }
   return result;
 }
+
+/// [S',X] at the packed rows where the steps are read, zeros elsewhere: [C,X].
+Tensor spread(const Tensor& rows, const Packing& packing) {
+  return at::zeros({packing.rows(), rows.size(1)}, rows.options())
+      .index_copy_(0, index_tensor(packing.packed_read_rows()), rows);
+}
+
+}  // namespace
+
+template <class T>
+PackedCotangents pull_back(const Decoder<T>& decoder, const PassTrace& trace, const Tensor& cotangents,
+                           std::int64_t first_step, const std::vector<std::int64_t>& layers,
+                           const DecoderRules& rules) {
+  std::vector<std::int64_t> read;
+  for (std::int64_t i = 0; i < std::ssize(trace.read); ++i) {
+    const std::int64_t step = trace.read[static_cast<std::size_t>(i)].step;
+    if (step >= first_step && step < first_step + cotangents.size(1)) read.push_back(i);
+  }
+  Packing packing(trace, read, first_step);
+  PackedCotangents result;
+  result.layers.resize(layers.size());
+  if (read.empty()) return result;
+  const RowLayout& layout = trace.decoder.layout;
+  const auto layer_count = static_cast<std::int64_t>(trace.decoder.blocks.size());
+  const RowAngles<T> angles(decoder.rotary(), trace.decoder.lengths, layout);
+  const auto keep = [&](std::int64_t layer, const Tensor& c) {
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      if (layers[i] == layer) result.layers[i] = c.clone();
+  };
+
+  // In the last block only the rows that the head reads have cotangents until the attention spreads them.
+  Tensor c = at_read_rows(decoder, trace, packing, cotangents, first_step, rules.frozen_norms);
+  if (std::find(layers.begin(), layers.end(), layer_count) != layers.end()) keep(layer_count, spread(c, packing));
+  BackwardMatrices<T> scratch;
+  Tensor heads = at::empty({packing.rows(), decoder.shape(0).attention.width()}, c.options());
+  for (std::int64_t i = layer_count - 1; i >= 0; --i) {
+    const auto layer = static_cast<std::size_t>(i);
+    const BlockShape& shape = decoder.shape(layer);
+    const BlockTrace& traced = trace.decoder.blocks[layer];
+    const BlockRules block_rules{rules.attention, rules.frozen_norms, rules.gate_factor,
+                                 rules.reference ? &rules.reference->decoder.blocks[layer] : nullptr};
+    const BlockPullBack<T> block(shape, decoder.blocks().weights()[layer], decoder.blocks().backward(layer, scratch),
+                                 traced, block_rules);
+    const bool read_only = i == layer_count - 1;
+    const Tensor mixed = block.through_mlp(c, read_only ? packing.read_rows() : packing.traced_rows());
+    if (read_only) c = spread(c, packing);
+    attention_pull_back<T>(shape.attention, rules.attention, layout, layer, traced.heads, packing.texts(), read_only,
+                           mixed, heads);
+    block.through_heads(heads, c, packing.traced_rows(), shape.rotary ? &angles : nullptr);
+    keep(i, c);
+  }
+  result.rows = packing.rows();
+  result.texts = packing.take_texts();
+  result.embeddings = std::move(c);
+  return result;
+}
+
+template PackedCotangents pull_back(const Decoder<float>&, const PassTrace&, const Tensor&, std::int64_t,
+                                    const std::vector<std::int64_t>&, const DecoderRules&);
+template PackedCotangents pull_back(const Decoder<double>&, const PassTrace&, const Tensor&, std::int64_t,
+                                    const std::vector<std::int64_t>&, const DecoderRules&);
 
 }  // namespace whence::transformer

@@ -1,7 +1,6 @@
 #include "rotary.h"
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
@@ -101,12 +100,6 @@ RotaryTable Rotary::table(const std::vector<std::int64_t>& lengths, std::int64_t
     angles.push_back((positions * frequencies(lengths[b])).unsqueeze(0));
   const Tensor all = at::stack(angles);
   return {all.cos() * config_.amplitude, all.sin() * config_.amplitude};
-}
-
-Tensor rotate(const Tensor& x, const RotaryTable& table) {
-  const auto halves = x.chunk(2, -1);
-  return at::cat({halves[0] * table.cosine - halves[1] * table.sine, halves[1] * table.cosine + halves[0] * table.sine},
-                 -1);
 }
 
 }  // namespace whence::transformer

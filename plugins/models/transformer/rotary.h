@@ -32,7 +32,4 @@ class Rotary {
   Tensor divisors_;
 };
 
-/// Turns `x` [B,H,n,head]: channels i and i + head / 2 are one pair.
-Tensor rotate(const Tensor& x, const RotaryTable& table);
-
 }  // namespace whence::transformer

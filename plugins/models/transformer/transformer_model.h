@@ -1,19 +1,21 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "checkpoint.h"
 #include "decoder.h"
 #include "whence/checkpoint_report.h"
 #include "whence/model.h"
+#include "whence/value_zeroing.h"
 
 namespace whence::transformer {
 
 /// A decoder-only model of the transformer engine.
-class TransformerModel : public Model {
+class TransformerModel : public Model, public ValueZeroing {
  public:
-  /// Reads all weights and the tokenizer. Throws ModelError.
-  TransformerModel(const Checkpoint& checkpoint, const std::string& dtype);
+  /// Reads the tokenizer and the small weights; matrices are unpacked when they are first used. Throws ModelError.
+  TransformerModel(const Checkpoint& checkpoint, const ModelRequest& request);
 
   const ModelInfo& info() const override { return info_; }
   const Tokenizer& tokenizer() const override { return *tokenizer_; }
@@ -23,16 +25,25 @@ class TransformerModel : public Model {
   Forward forward(const Inputs& inputs, const ForwardRequest& request) const override;
   Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                       const PullBackRequest& request) const override;
-  /// Offers CheckpointReport.
+  void zero_values(const Inputs& inputs, const Request& request, const Visitor& visit) const override;
+  Work work() const override;
+  /// Offers CheckpointReport and ValueZeroing.
   const void* query(std::string_view capability) const override;
 
  private:
-  Tensor input_embeddings(const Inputs& inputs, const std::vector<std::int64_t>& lengths) const;
+  /// Checked lengths of the target texts; refuses what a decoder cannot take.
+  std::vector<std::int64_t> text_lengths(const Inputs& inputs) const;
+  /// Embeddings [R,D] of the rows of a layout.
+  Tensor input_rows(const Inputs& inputs, const RowLayout& layout, const std::vector<std::int64_t>& lengths) const;
 
   std::unique_ptr<Tokenizer> tokenizer_;
-  std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<Decoder<float>> decoder_;
   CheckpointReport report_;
   ModelInfo info_;
+  struct Counters {
+    std::atomic<std::int64_t> forward_passes{0}, backward_passes{0}, forward_rows{0}, head_rows{0}, backward_rows{0};
+  };
+  mutable Counters counters_;
 };
 
 }  // namespace whence::transformer

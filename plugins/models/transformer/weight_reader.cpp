@@ -12,10 +12,9 @@ std::string shape_text(at::IntArrayRef shape) {
   return text + "]";
 }
 
-/// Rows (2i, 2i + 1) of each head become (i, i + size / 2).
-Tensor halves_from_pairs(const Tensor& rows, std::int64_t heads, std::int64_t head_size) {
-  const std::int64_t rest = rows.numel() / (heads * head_size);
-  return rows.view({heads, head_size / 2, 2, rest}).transpose(1, 2).reshape(rows.sizes());
+/// Entries (2i, 2i + 1) of each head become (i, i + size / 2).
+Tensor halves_from_pairs(const Tensor& bias, std::int64_t heads, std::int64_t head_size) {
+  return bias.view({heads, head_size / 2, 2}).transpose(1, 2).reshape(bias.sizes());
 }
 
 }  // namespace
@@ -40,29 +39,38 @@ std::int64_t WeightReader::rows(const std::string& tensor) const {
   return shape.front();
 }
 
-Tensor WeightReader::take(const std::string& tensor, at::IntArrayRef shape) {
+void WeightReader::note(const std::string& tensor, at::IntArrayRef shape) {
   if (at::IntArrayRef found = store_.shape(tensor); found != shape)
     throw ModelError(store_.path().string() + ": tensor " + quote_name(tensor) + ": expected shape " +
                      shape_text(shape) + ", found " + shape_text(found));
   if (taken_.insert(tensor).second) parameters_ += c10::multiply_integers(shape);
+}
+
+Tensor WeightReader::take(const std::string& tensor, at::IntArrayRef shape) {
+  note(tensor, shape);
   return store_.load(tensor);
 }
 
-Linear WeightReader::take_linear(std::string_view role, std::int64_t layer, std::int64_t out, std::int64_t in,
-                                 Presence bias) {
+StoredMatrix WeightReader::take_matrix(const std::string& tensor, std::int64_t out, std::int64_t in) {
+  note(tensor, {out, in});
+  return StoredMatrix(store_.raw(tensor));
+}
+
+Projection WeightReader::take_projection(std::string_view role, std::int64_t layer, std::int64_t out, std::int64_t in,
+                                         Presence bias) {
   const std::string base = name(role, layer);
-  Linear result;
-  result.weight = take(base + ".weight", {out, in});
+  Projection result;
+  result.parts.push_back(take_matrix(base + ".weight", out, in));
   if (bias == Presence::always || (bias == Presence::if_stored && has(base + ".bias")))
     result.bias = take(base + ".bias", {out});
   return result;
 }
 
-Linear WeightReader::take_rotary_linear(std::string_view role, std::int64_t layer, std::int64_t heads,
-                                        std::int64_t head_size, std::int64_t in, Presence bias) {
-  Linear result = take_linear(role, layer, heads * head_size, in, bias);
+Projection WeightReader::take_rotary_projection(std::string_view role, std::int64_t layer, std::int64_t heads,
+                                                std::int64_t head_size, std::int64_t in, Presence bias) {
+  Projection result = take_projection(role, layer, heads * head_size, in, bias);
   if (names_.interleaved_rotary) {
-    result.weight = halves_from_pairs(result.weight, heads, head_size);
+    result.parts.front() = result.parts.front().halves_from_pairs(head_size);
     if (result.bias.defined()) result.bias = halves_from_pairs(result.bias, heads, head_size);
   }
   return result;

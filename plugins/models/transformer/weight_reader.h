@@ -7,7 +7,7 @@
 
 #include "architecture.h"
 #include "decoder_config.h"
-#include "linear.h"
+#include "projection.h"
 #include "tensor_store.h"
 
 namespace whence::transformer {
@@ -26,16 +26,24 @@ class WeightReader {
 
   /// Throws ModelError naming the tensor when it is missing or has another shape.
   Tensor take(const std::string& tensor, at::IntArrayRef shape);
-  Linear take_linear(std::string_view role, std::int64_t layer, std::int64_t out, std::int64_t in, Presence bias);
-  /// As `take_linear` for queries and keys: rows stored for interleaved rotary pairs are put in halves, head by head.
-  Linear take_rotary_linear(std::string_view role, std::int64_t layer, std::int64_t heads, std::int64_t head_size,
-                            std::int64_t in, Presence bias);
+  /// The same for a matrix, which stays where it lies.
+  StoredMatrix take_matrix(const std::string& tensor, std::int64_t out, std::int64_t in);
+  /// A projection of one part, with its bias.
+  Projection take_projection(std::string_view role, std::int64_t layer, std::int64_t out, std::int64_t in,
+                             Presence bias);
+  /// As `take_projection` for queries and keys: rows stored for interleaved rotary pairs are put in halves, head by
+  /// head.
+  Projection take_rotary_projection(std::string_view role, std::int64_t layer, std::int64_t heads,
+                                    std::int64_t head_size, std::int64_t in, Presence bias);
 
   /// Tensors of the checkpoint that nobody took, in its order.
   std::vector<std::string> unused() const;
   std::int64_t parameters() const { return parameters_; }
 
  private:
+  /// Checks the shape and remembers that the tensor was taken.
+  void note(const std::string& tensor, at::IntArrayRef shape);
+
   const TensorStore& store_;
   const WeightNames& names_;
   std::string dropped_prefix_;

@@ -24,6 +24,12 @@ const RawTensor& TensorStore::raw(std::string_view name) const {
 
 at::Tensor TensorStore::load(std::string_view name) const { return to_float32(raw(name)); }
 
+std::int64_t TensorStore::byte_size() const {
+  std::int64_t sum = 0;
+  for (const auto& [_, tensor] : tensors_) sum += static_cast<std::int64_t>(tensor.bytes.size());
+  return sum;
+}
+
 bool TensorStore::add(const std::string& name, RawTensor tensor) {
   if (!tensors_.emplace(name, std::move(tensor)).second) return false;
   names_.push_back(name);

@@ -46,6 +46,8 @@ class TensorStore {
   std::string_view dtype(std::string_view name) const { return raw(name).type->name; }
   /// Size in the file, packed.
   std::size_t byte_size(std::string_view name) const { return raw(name).bytes.size(); }
+  /// Of all tensors.
+  std::int64_t byte_size() const;
 
   /// The tensor as dense float32 on the CPU. F32 data is not copied: the result looks into the mapped file, keeps it
   /// open and must never be written to. Everything else is unpacked into memory of its own.

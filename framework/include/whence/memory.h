@@ -2,9 +2,11 @@
 
 #include <cstdint>
 
+#include "whence/export.h"
+
 namespace whence {
 
 /// Bytes of memory that could be taken now without swapping.
-std::int64_t available_memory();
+WHENCE_API std::int64_t available_memory();
 
 }  // namespace whence

@@ -1,0 +1,74 @@
+#include "backward_rules.h"
+
+#include <cmath>
+#include <set>
+
+#include "whence/error.h"
+
+namespace whence::transformer {
+namespace {
+
+constexpr const char *kGradient = "gradient", *kFrozen = "frozen", *kDeepLift = "deeplift", *kScaled = "scaled";
+
+/// Every operation with the rules it knows.
+struct Operation {
+  const char* name;
+  std::vector<std::string> rules;
+};
+
+const std::vector<Operation>& operations() {
+  static const std::vector<Operation> kOperations = {{"norm", {kGradient, kFrozen}},
+                                                     {"activation", {kGradient, kDeepLift}},
+                                                     {"softmax", {kGradient, kFrozen}},
+                                                     {"attention_product", {kGradient, kScaled}},
+                                                     {"gate_product", {kGradient, kScaled}}};
+  return kOperations;
+}
+
+/// Throws UnknownName unless the engine has the operation and the operation the rule.
+void check_names(const BackwardRule& rule) {
+  std::vector<std::string> names;
+  for (const Operation& operation : operations()) {
+    names.push_back(operation.name);
+    if (rule.operation != operation.name) continue;
+    for (const std::string& known : operation.rules)
+      if (rule.rule == known) return;
+    throw UnknownName({}, "backward rule of " + rule.operation, rule.rule, operation.rules);
+  }
+  throw UnknownName({}, "operation of a backward rule", rule.operation, names);
+}
+
+double factor_of(const BackwardRule& rule) {
+  if (!std::isfinite(rule.factor))
+    throw ConfigError("backward rule scaled of " + rule.operation + ": expected a finite factor, found " +
+                      std::to_string(rule.factor));
+  return rule.factor;
+}
+
+}  // namespace
+
+DecoderRules read_rules(const std::vector<BackwardRule>& rules, const PassTrace* reference) {
+  DecoderRules result;
+  std::set<std::string> seen;
+  for (const BackwardRule& rule : rules) {
+    check_names(rule);
+    if (!seen.insert(rule.operation).second)
+      throw ConfigError("backward rules: two rules for the operation " + rule.operation + "; give one");
+    if (rule.rule == kGradient) continue;
+    if (rule.operation == "norm") result.frozen_norms = true;
+    if (rule.operation == "softmax") result.attention.frozen_softmax = true;
+    if (rule.operation == "attention_product") result.attention.product_factor = factor_of(rule);
+    if (rule.operation == "gate_product") result.gate_factor = factor_of(rule);
+    if (rule.rule == kDeepLift) {
+      if (!reference)
+        throw ConfigError("backward rule deeplift of activation: there is no reference pass; give the traced pass "
+                          "over the baseline");
+      result.reference = reference;
+    }
+  }
+  if (reference && !result.reference)
+    throw ConfigError("a reference pass is given, but no backward rule uses it; add deeplift of activation");
+  return result;
+}
+
+}  // namespace whence::transformer
