@@ -51,7 +51,7 @@ struct ForwardRequest {
 
 struct Forward {
   Tensor logits;                     ///< [B,T,V] float32
-  Tensor target_attentions;          ///< [B,N,H,L,L] query, key; defined if asked
+  Tensor target_attentions;          ///< [B,N,H,L,L] query, key, zero where there is padding; defined if asked
   Tensor source_attentions;          ///< [B,N,H,S,S] encoder self-attention
   Tensor cross_attentions;           ///< [B,N,H,L,S]
   std::vector<Tensor> layer_states;  ///< N + 1 tensors [B,L,D]; the last is after the final norm

@@ -29,9 +29,11 @@ struct PassBytes {
 /// Work that a model has done since it was loaded. Rows are tokens of texts, padding not counted.
 struct Work {
   std::int64_t forward_passes = 0, backward_passes = 0;
-  std::int64_t forward_rows = 0;   ///< rows that went through the blocks
-  std::int64_t head_rows = 0;      ///< rows whose logits were computed
-  std::int64_t backward_rows = 0;  ///< rows times the steps that were carried through them
+  /// Rows that went through the blocks. A text has those from its first changed row to the last asked position, or to
+  /// its end when captures or its prefix are kept; a pass without rows is none.
+  std::int64_t forward_rows = 0;
+  std::int64_t head_rows = 0;      ///< asked positions, whose logits were computed
+  std::int64_t backward_rows = 0;  ///< rows from the first changed to the one a step is read at, summed over the steps
 };
 
 /// What is known about a loaded checkpoint.

@@ -139,18 +139,25 @@ TEST_F(BadCheckpoint, SettingsThatAreNotSupported) {
 }
 
 TEST_F(BadCheckpoint, DtypeThatIsNotSupported) {
-  EXPECT_EQ(testing::text_of_error([&] { TransformerModel(Checkpoint(request_for(folder_)), "float16"); }),
-            folder_.string() + ": dtype 'float16' is not supported; supported: float32");
+  ModelRequest request = request_for(folder_);
+  request.dtype = "float16";
+  EXPECT_EQ(testing::text_of_error([&] { load_model(request); }),
+            folder_.string() + ": dtype 'float16' is not supported; supported: float32, mixed, bfloat16");
+  request.dtype = "float32";
+  request.weights = "small";
+  EXPECT_EQ(testing::text_of_error([&] { load_model(request); }),
+            folder_.string() + ": way to hold weights 'small' is not supported; supported: auto, unpacked, packed");
 }
 
 TEST(Checkpoint, ReportsTensorsThatNobodyUses) {
   // Without the option of a query norm its tensors are left over.
-  ModelRequest request{own_model("qwen3").string(), "float32", {}};
+  ModelRequest request;
+  request.path = own_model("qwen3").string();
   std::ifstream stream(WHENCE_SOURCE_DIR "/configs/architectures/qwen3.yaml");
   std::string text{std::istreambuf_iterator<char>(stream), {}};
   text.replace(text.find("query_key_norm: true"), 20, "query_key_norm: false");
   request.architectures.push_back(host::parse_yaml(text, "qwen3.yaml"));
-  const TransformerModel model(Checkpoint(request), "float32");
+  const TransformerModel model(Checkpoint(request), request);
   const auto* report = static_cast<const CheckpointReport*>(model.query(CheckpointReport::kCapability));
   ASSERT_NE(report, nullptr);
   EXPECT_EQ(

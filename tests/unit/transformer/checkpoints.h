@@ -17,15 +17,17 @@ namespace whence::transformer {
 
 /// The request that the host makes for `path`, with all architecture files of the project.
 inline ModelRequest request_for(const std::filesystem::path& path) {
-  ModelRequest request{path.string(), "float32", {}};
+  ModelRequest request;
+  request.path = path.string();
   for (const auto& entry : std::filesystem::directory_iterator(WHENCE_SOURCE_DIR "/configs/architectures"))
     if (entry.path().extension() == ".yaml") request.architectures.push_back(host::load_yaml(entry.path()));
   return request;
 }
 
-inline std::unique_ptr<Model> load_model(const std::filesystem::path& path) {
-  return std::make_unique<TransformerModel>(Checkpoint(request_for(path)), "float32");
+inline std::unique_ptr<Model> load_model(const ModelRequest& request) {
+  return std::make_unique<TransformerModel>(Checkpoint(request), request);
 }
+inline std::unique_ptr<Model> load_model(const std::filesystem::path& path) { return load_model(request_for(path)); }
 
 inline std::filesystem::path case_model(const std::string& name) {
   return std::filesystem::path(WHENCE_TEST_DATA) / "cases/models" / name;
