@@ -35,7 +35,6 @@ const std::vector<Missing>& missing_parts() {
       {"method", "layer_gradient_x_activation"},
       {"method", "lime"},
       {"method", "sequential_integrated_gradients"},
-      {"method", "value_zeroing"},
       {"attributed function", "contrast_logits_diff"},
       {"attributed function", "contrast_prob_diff"},
       {"attributed function", "kl_divergence"},

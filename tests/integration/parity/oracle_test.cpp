@@ -140,7 +140,7 @@ TEST_P(OracleBatch, DoesNotDependOnTheMemoryBudget) {
 
 INSTANTIATE_TEST_SUITE_P(Methods, OracleBatch,
                          ::testing::Values("attention", "input_x_gradient", "integrated_gradients", "occlusion",
-                                           "saliency"),
+                                           "saliency", "value_zeroing"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
