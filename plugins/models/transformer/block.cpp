@@ -98,13 +98,13 @@ Tensor BlockForward<T>::heads(const Tensor& x, const RowAngles<T>* angles, Block
   std::vector<FactorRows<T>> factors(static_cast<std::size_t>(worker_count()));
   for_tiles(rows, [&](std::int64_t first, std::int64_t count, std::int64_t worker) {
     FactorRows<T>& tile = factors[static_cast<std::size_t>(worker)];
-    if (!tile.defined()) tile = FactorRows<T>(kRowsPerTile, hidden);
+    if (!tile.defined()) tile = FactorRows<T>(kRowsPerTile, hidden, matrix.precision());
     std::vector<T> own(static_cast<std::size_t>(std::max(hidden, head)));
     for (std::int64_t r = 0; r < count; ++r) {
       T* normed = trace ? data<T>(trace->attention_normed) + (first + r) * hidden : own.data();
       const T inverse = normalise(in + (first + r) * hidden, hidden, shape_.norm_epsilon, normed);
       if (trace) data<T>(trace->attention_inverse)[first + r] = inverse;
-      tile.put(matrix.precision(), r, 0, normed, nullptr, hidden);
+      tile.put(r, 0, normed, nullptr, hidden);
     }
     tile.multiply(matrix, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
       for (std::int64_t r = 0; r < count; ++r)
@@ -148,15 +148,16 @@ void BlockForward<T>::finish(const Tensor& mixed, Tensor& x, BlockTrace* trace) 
   for_tiles(rows, [&](std::int64_t first, std::int64_t count, std::int64_t worker) {
     Workspace& own = workspaces[static_cast<std::size_t>(worker)];
     if (!own.mixed.defined())
-      own = {FactorRows<T>(kRowsPerTile, queries), FactorRows<T>(kRowsPerTile, hidden),
-             FactorRows<T>(kRowsPerTile, inner)};
+      own = {FactorRows<T>(kRowsPerTile, queries, matrices_.output.precision()),
+             FactorRows<T>(kRowsPerTile, hidden, matrices_.gate.precision()),
+             FactorRows<T>(kRowsPerTile, inner, matrices_.down.precision())};
     T* tile = stream + first * hidden;
     const auto add_to_stream = [&](std::int64_t column, std::int64_t columns, const T* block) {
       for (std::int64_t r = 0; r < count; ++r)
         kernels<T>().add_scaled(block + r * kPanelWidth, T(1), columns, tile + r * hidden + column);
     };
     for (std::int64_t r = 0; r < count; ++r)
-      own.mixed.put(matrices_.output.precision(), r, 0, values + (first + r) * queries, nullptr, queries);
+      own.mixed.put(r, 0, values + (first + r) * queries, nullptr, queries);
     own.mixed.multiply(matrices_.output, count, add_to_stream);
     add_bias(weights_.output.bias, 0, hidden, count, tile, hidden);
 
@@ -165,7 +166,7 @@ void BlockForward<T>::finish(const Tensor& mixed, Tensor& x, BlockTrace* trace) 
       T* normed = trace ? data<T>(trace->mlp_normed) + (first + r) * hidden : normed_row.data();
       const T inverse = normalise(tile + r * hidden, hidden, shape_.norm_epsilon, normed);
       if (trace) data<T>(trace->mlp_inverse)[first + r] = inverse;
-      own.normed.put(matrices_.gate.precision(), r, 0, normed, nullptr, hidden);
+      own.normed.put(r, 0, normed, nullptr, hidden);
     }
     alignas(64) T gate[kRowsPerTile * kPanelWidth], up[kRowsPerTile * kPanelWidth], active[kPanelWidth];
     for (std::int64_t p = 0; p < matrices_.gate.panels(); ++p) {
@@ -176,7 +177,7 @@ void BlockForward<T>::finish(const Tensor& mixed, Tensor& x, BlockTrace* trace) 
       add_bias(weights_.up.bias, column, columns, count, up, kPanelWidth);
       for (std::int64_t r = 0; r < count; ++r) {
         kernels<T>().activate(shape_.activation, gate + r * kPanelWidth, columns, active, nullptr);
-        own.inner.put(matrices_.down.precision(), r, column, active, up + r * kPanelWidth, columns);
+        own.inner.put(r, column, active, up + r * kPanelWidth, columns);
         if (!trace) continue;
         std::copy_n(gate + r * kPanelWidth, columns, data<T>(trace->gate) + (first + r) * inner + column);
         std::copy_n(up + r * kPanelWidth, columns, data<T>(trace->up) + (first + r) * inner + column);
@@ -229,18 +230,18 @@ Tensor BlockPullBack<T>::through_mlp(Tensor& c, const std::vector<std::int64_t>&
   for_tiles(c.size(0), [&](std::int64_t first, std::int64_t count, std::int64_t worker) {
     Workspace& own = workspaces[static_cast<std::size_t>(worker)];
     if (!own.outer.defined())
-      own = {FactorRows<T>(kRowsPerTile, hidden), FactorRows<T>(kRowsPerTile, 2 * inner),
+      own = {FactorRows<T>(kRowsPerTile, hidden, matrices_.down.precision()),
+             FactorRows<T>(kRowsPerTile, 2 * inner, matrices_.gate_up.precision()),
              std::vector<T>(static_cast<std::size_t>(kRowsPerTile * hidden))};
     T* tile = cotangents + first * hidden;
     const auto traced = [&](std::int64_t r) { return rows[static_cast<std::size_t>(first + r)]; };
     for (std::int64_t r = 0; r < count; ++r)
-      own.outer.put(matrices_.down.precision(), r, 0, tile + r * hidden, nullptr, hidden);
+      own.outer.put(r, 0, tile + r * hidden, nullptr, hidden);
     own.outer.multiply(matrices_.down, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
-      const Precision precision = matrices_.gate_up.precision();
       for (std::int64_t r = 0; r < count; ++r) {
         const std::int64_t at = traced(r) * inner + column;
-        own.inner.put(precision, r, column, block + r * kPanelWidth, data<T>(gate_slope_) + at, columns);
-        own.inner.put(precision, r, inner + column, block + r * kPanelWidth, data<T>(activated_) + at, columns);
+        own.inner.put(r, column, block + r * kPanelWidth, data<T>(gate_slope_) + at, columns);
+        own.inner.put(r, inner + column, block + r * kPanelWidth, data<T>(activated_) + at, columns);
       }
     });
     own.inner.multiply(matrices_.gate_up, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
@@ -250,7 +251,7 @@ Tensor BlockPullBack<T>::through_mlp(Tensor& c, const std::vector<std::int64_t>&
     for (std::int64_t r = 0; r < count; ++r) {
       add_norm_pull_back(data<T>(trace_.mlp_normed) + traced(r) * hidden, data<T>(trace_.mlp_inverse)[traced(r)],
                          rules_.frozen_norms, hidden, own.sums.data() + r * hidden, tile + r * hidden);
-      own.outer.put(matrices_.output.precision(), r, 0, tile + r * hidden, nullptr, hidden);
+      own.outer.put(r, 0, tile + r * hidden, nullptr, hidden);
     }
     own.outer.multiply(matrices_.output, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
       for (std::int64_t r = 0; r < count; ++r)
@@ -292,11 +293,12 @@ void BlockPullBack<T>::through_heads(Tensor& heads, Tensor& c, const std::vector
   for_tiles(c.size(0), [&](std::int64_t first, std::int64_t count, std::int64_t worker) {
     Workspace& own = workspaces[static_cast<std::size_t>(worker)];
     if (!own.heads.defined())
-      own = {FactorRows<T>(kRowsPerTile, width), std::vector<T>(static_cast<std::size_t>(kRowsPerTile * hidden))};
+      own = {FactorRows<T>(kRowsPerTile, width, matrix.precision()),
+             std::vector<T>(static_cast<std::size_t>(kRowsPerTile * hidden))};
     for (std::int64_t r = 0; r < count; ++r) {
       T* row = in + (first + r) * width;
       head_row(row, rows[static_cast<std::size_t>(first + r)], angles);
-      own.heads.put(matrix.precision(), r, 0, row, nullptr, width);
+      own.heads.put(r, 0, row, nullptr, width);
     }
     own.heads.multiply(matrix, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
       for (std::int64_t r = 0; r < count; ++r)

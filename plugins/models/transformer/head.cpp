@@ -16,8 +16,8 @@ std::vector<FactorRows<T>> factor_tiles(Precision precision, std::int64_t rows, 
   std::vector<FactorRows<T>> tiles;
   for (std::int64_t first = 0; first < rows; first += kRowsPerTile) {
     const std::int64_t count = std::min(kRowsPerTile, rows - first);
-    FactorRows<T>& tile = tiles.emplace_back(count, depth);
-    for (std::int64_t r = 0; r < count; ++r) tile.put(precision, r, 0, read(first + r), nullptr, depth);
+    FactorRows<T>& tile = tiles.emplace_back(count, depth, precision);
+    for (std::int64_t r = 0; r < count; ++r) tile.put(r, 0, read(first + r), nullptr, depth);
   }
   return tiles;
 }

@@ -28,6 +28,8 @@ struct Kernels {
                        std::int64_t pairs, float* out, std::int64_t out_stride, bool add);
   /// Rounds to the nearest bfloat16, ties to even. Null for double.
   void (*to_bf16)(const T* x, std::int64_t count, BFloat16Bits* out);
+  /// The same for x * y.
+  void (*multiply_to_bf16)(const T* x, const T* y, std::int64_t count, BFloat16Bits* out);
 
   T (*dot)(const T* x, const T* y, std::int64_t count);
   /// out = factor * x

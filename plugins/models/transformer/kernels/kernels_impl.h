@@ -195,14 +195,35 @@ void product_bf16(const BFloat16Bits* a, std::int64_t row_stride, std::int64_t r
   }
 }
 
+inline BFloat16Bits rounded(float x) {
+  std::uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  const std::uint32_t nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  // Rounding could carry a NaN over to infinity.
+  return static_cast<BFloat16Bits>((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : nearest);
+}
+
+#if defined(__AVX512BF16__)
+inline void store_rounded(BFloat16Bits* out, Vector<float> v) {
+  const __m256bh bits = _mm512_cvtneps_pbh((__m512)v);
+  __builtin_memcpy(out, &bits, sizeof bits);
+}
+#else
+inline void store_rounded(BFloat16Bits* out, Vector<float> v) {
+  for (std::int64_t i = 0; i < kLanes<float>; ++i) out[i] = rounded(v[i]);
+}
+#endif
+
 void to_bf16(const float* x, std::int64_t count, BFloat16Bits* out) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    std::uint32_t bits;
-    __builtin_memcpy(&bits, x + i, sizeof bits);
-    const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    // Rounding could carry a NaN over to infinity.
-    out[i] = static_cast<BFloat16Bits>((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded);
-  }
+  std::int64_t i = 0;
+  for (; i + kLanes<float> <= count; i += kLanes<float>) store_rounded(out + i, load(x + i));
+  for (; i < count; ++i) out[i] = rounded(x[i]);
+}
+
+void multiply_to_bf16(const float* x, const float* y, std::int64_t count, BFloat16Bits* out) {
+  std::int64_t i = 0;
+  for (; i + kLanes<float> <= count; i += kLanes<float>) store_rounded(out + i, load(x + i) * load(y + i));
+  for (; i < count; ++i) out[i] = rounded(x[i] * y[i]);
 }
 
 /// e^x with a relative error of about 1e-7: 2^n e^r with |r| <= ln(2) / 2 and the Taylor-like polynomial of degree 7.
@@ -370,13 +391,32 @@ void rotate_back(const T* x, const T* cosine, const T* sine, std::int64_t half, 
   }
 }
 
-constexpr Kernels<float> kFloatKernels{product<float>, product_bf16,      to_bf16,         dot<float>,
-                                       scale<float>,   add_scaled<float>, multiply<float>, activate<float>,
-                                       softmax<float>, softmax_pull_back<float>, rotate<float>, rotate_back<float>};
-constexpr Kernels<double> kDoubleKernels{
-    product<double>,  nullptr,          nullptr,         dot<double>,
-    scale<double>,    add_scaled<double>, multiply<double>, activate<double>,
-    softmax<double>,  softmax_pull_back<double>, rotate<double>, rotate_back<double>};
+constexpr Kernels<float> kFloatKernels{product<float>,
+                                       product_bf16,
+                                       to_bf16,
+                                       multiply_to_bf16,
+                                       dot<float>,
+                                       scale<float>,
+                                       add_scaled<float>,
+                                       multiply<float>,
+                                       activate<float>,
+                                       softmax<float>,
+                                       softmax_pull_back<float>,
+                                       rotate<float>,
+                                       rotate_back<float>};
+constexpr Kernels<double> kDoubleKernels{product<double>,
+                                         nullptr,
+                                         nullptr,
+                                         nullptr,
+                                         dot<double>,
+                                         scale<double>,
+                                         add_scaled<double>,
+                                         multiply<double>,
+                                         activate<double>,
+                                         softmax<double>,
+                                         softmax_pull_back<double>,
+                                         rotate<double>,
+                                         rotate_back<double>};
 
 }  // namespace
 }  // namespace whence::transformer

@@ -9,10 +9,18 @@
 namespace whence::transformer {
 namespace {
 
-/// Numbers of the depth multiplied at a time, so that the part of the panel stays in the second-level cache.
-constexpr std::int64_t kDepthBlock = 512;
+/// Bytes of a panel multiplied at a time, so that they stay in the second-level cache.
+constexpr std::int64_t kPanelBytes = 192 * 1024;
 /// Rows packed by one task.
 constexpr std::int64_t kRowsPerTask = 64;
+
+/// How much of a depth is multiplied at a time, in equal parts; `unit` depths lie together.
+std::int64_t depth_block(std::int64_t depth, std::int64_t number_bytes, std::int64_t unit) {
+  const std::int64_t most = kPanelBytes / (kPanelWidth * number_bytes);
+  const std::int64_t parts = (depth + most - 1) / most;
+  const std::int64_t block = (depth + parts - 1) / parts;
+  return (block + unit - 1) / unit * unit;
+}
 
 /// The kernels' rounding; bfloat16 goes with float alone.
 void round_row(const float* x, std::int64_t count, BFloat16Bits* out) { kernels<float>().to_bf16(x, count, out); }
@@ -97,19 +105,21 @@ template <class T>
 void PackedMatrix<T>::multiply_panel(std::int64_t index, const T* a, std::int64_t stride, std::int64_t rows, T* out,
                                      std::int64_t out_stride, bool add) const {
   const T* panel = full() + index * depth_ * kPanelWidth;
-  for (std::int64_t k = 0; k < depth_; k += kDepthBlock)
-    kernels<T>().product(a + k, stride, 1, rows, panel + k * kPanelWidth, std::min(kDepthBlock, depth_ - k), out,
-                         out_stride, add || k > 0);
+  const std::int64_t block = depth_block(depth_, sizeof(T), 1);
+  for (std::int64_t k = 0; k < depth_; k += block)
+    kernels<T>().product(a + k, stride, 1, rows, panel + k * kPanelWidth, std::min(block, depth_ - k), out, out_stride,
+                         add || k > 0);
 }
 
 template <class T>
 void PackedMatrix<T>::multiply_panel(std::int64_t index, const BFloat16Bits* a, std::int64_t stride, std::int64_t rows,
                                      T* out, std::int64_t out_stride, bool add) const {
   if constexpr (sizeof(T) == sizeof(float)) {
-    const auto* panel = bfloat16() + index * padded_depth() * kPanelWidth;
-    for (std::int64_t k = 0; k < padded_depth(); k += 2 * kDepthBlock)
+    const BFloat16Bits* panel = bfloat16() + index * padded_depth() * kPanelWidth;
+    const std::int64_t block = depth_block(padded_depth(), sizeof(BFloat16Bits), 2);
+    for (std::int64_t k = 0; k < padded_depth(); k += block)
       kernels<float>().product_bf16(a + k, stride, rows, panel + k * kPanelWidth,
-                                    std::min(2 * kDepthBlock, padded_depth() - k) / 2, out, out_stride, add || k > 0);
+                                    std::min(block, padded_depth() - k) / 2, out, out_stride, add || k > 0);
   }
 }
 

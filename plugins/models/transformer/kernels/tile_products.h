@@ -12,25 +12,34 @@ namespace whence::transformer {
 /// the rows that the kernels keep in registers.
 inline constexpr std::int64_t kRowsPerTile = 48;
 
-/// Left factors of a product: some rows, kept as they are or rounded, as the right factor asks.
+/// Left factors of a product: some rows, kept as they are or rounded like the right factor they are made for.
 template <class T>
 class FactorRows {
  public:
   FactorRows() = default;
   bool defined() const { return stride_ > 0; }
-  FactorRows(std::int64_t rows, std::int64_t depth)
-      : stride_((depth + 1) / 2 * 2),
-        full_(static_cast<std::size_t>(rows * stride_)),
-        rounded_(sizeof(T) == sizeof(float) ? static_cast<std::size_t>(rows * stride_) : 0) {}
+  FactorRows(std::int64_t rows, std::int64_t depth, Precision precision)
+      : precision_(precision), stride_((depth + 1) / 2 * 2) {
+    const auto size = static_cast<std::size_t>(rows * stride_);
+    if (precision == Precision::full)
+      full_.resize(size);
+    else
+      rounded_.resize(size);
+  }
 
   /// Puts `count` numbers at columns [column, column + count) of a row, times `other` when it is not null.
-  void put(Precision precision, std::int64_t row, std::int64_t column, const T* x, const T* other, std::int64_t count) {
-    T* to = full_.data() + row * stride_ + column;
-    if (other)
+  void put(std::int64_t row, std::int64_t column, const T* x, const T* other, std::int64_t count) {
+    if (precision_ == Precision::bfloat16) {
+      BFloat16Bits* to = rounded_.data() + row * stride_ + column;
+      if (other)
+        kernels<T>().multiply_to_bf16(x, other, count, to);
+      else
+        kernels<T>().to_bf16(x, count, to);
+    } else if (T* to = full_.data() + row * stride_ + column; other) {
       kernels<T>().multiply(x, other, count, to);
-    else
+    } else {
       std::copy_n(x, count, to);
-    if (precision == Precision::bfloat16) kernels<T>().to_bf16(to, count, rounded_.data() + row * stride_ + column);
+    }
   }
   /// use(first column, columns, block): block [rows,kPanelWidth] holds columns of the first `rows` rows times `right`.
   template <class Use>
@@ -44,13 +53,14 @@ class FactorRows {
   /// One panel of the product, into [rows,kPanelWidth] numbers of `out`.
   void multiply_panel(const PackedMatrix<T>& right, std::int64_t panel, std::int64_t rows, T* out,
                       std::int64_t out_stride) const {
-    if (right.precision() == Precision::full)
+    if (precision_ == Precision::full)
       right.multiply_panel(panel, full_.data(), stride_, rows, out, out_stride, false);
     else
       right.multiply_panel(panel, rounded_.data(), stride_, rows, out, out_stride, false);
   }
 
  private:
+  Precision precision_ = Precision::full;
   std::int64_t stride_ = 0;
   std::vector<T> full_;
   std::vector<BFloat16Bits> rounded_;
