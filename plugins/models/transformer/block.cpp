@@ -11,13 +11,15 @@ namespace {
 
 /// Below this difference of gates, "deeplift" takes the derivative (the reference toolkit's threshold).
 constexpr double kSameGate = 1e-10;
-/// Rows that the kernels keep in registers.
-constexpr std::int64_t kRegisterRows = 6;
+/// Rows that the kernels still take at full rate.
+constexpr std::int64_t kFewestRows = 3;
 
-/// Rows of a tile: all workers have something to do, and none less than the kernels take at once.
+/// Rows of a tile: at most kRowsPerTile, and as many tiles for each worker.
 std::int64_t tile_rows(std::int64_t rows) {
-  const std::int64_t share = (rows + worker_count() - 1) / worker_count();
-  return std::min(kRowsPerTile, (share + kRegisterRows - 1) / kRegisterRows * kRegisterRows);
+  const std::int64_t workers = worker_count();
+  const std::int64_t tiles_of_worker = (rows + workers * kRowsPerTile - 1) / (workers * kRowsPerTile);
+  const std::int64_t share = (rows + workers * tiles_of_worker - 1) / (workers * tiles_of_worker);
+  return std::min(kRowsPerTile, (share + kFewestRows - 1) / kFewestRows * kFewestRows);
 }
 
 /// Calls body(first, count, worker) for tiles of rows.
