@@ -41,7 +41,7 @@ endfunction()
 
 function(_whence_install_plugin target file destination)
   install(TARGETS ${target} LIBRARY DESTINATION ${destination})
-  # The run path is rewritten while installing, so the checksum of the installed file is another one.
+  # What installing makes of a file (cmake --install --strip) has a checksum of its own.
   cmake_path(IS_ABSOLUTE destination is_absolute)
   if(is_absolute)
     set(installed "\$ENV{DESTDIR}${destination}/${file}")
@@ -87,7 +87,9 @@ function(whence_add_plugin)
     PROPERTIES PREFIX "" SUFFIX ".wplugin" OUTPUT_NAME ${file} LIBRARY_OUTPUT_DIRECTORY ${WHENCE_PLUGIN_OUTPUT_DIR}
                CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
                LINK_DEPENDS "${link_inputs}"
-               INSTALL_RPATH_USE_LINK_PATH ON WHENCE_DECLARATION ${arg_DECLARATION} WHENCE_VERSION "${arg_VERSION}")
+               # Else CMake pads the run path with colons, and the loader looks into the working directory.
+               INSTALL_RPATH_USE_LINK_PATH ON BUILD_WITH_INSTALL_RPATH ON
+               WHENCE_DECLARATION ${arg_DECLARATION} WHENCE_VERSION "${arg_VERSION}")
   # Exceptions, vtables and autograd nodes of a plugin outlive every handle to it, so it is never unloaded; nothing but
   # the descriptor is exported, and nothing may stay undefined.
   target_link_options(${target} PRIVATE -Wl,-z,nodelete -Wl,--version-script=${WHENCE_CMAKE_DIR}/plugin_exports.map)

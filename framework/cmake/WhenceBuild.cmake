@@ -15,7 +15,7 @@ endif()
 
 # The build tree looks like an installation, so that the tool finds plugins and architectures in both the same way.
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
-set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_LIBDIR})
 # Not CMAKE_INSTALL_LIBDIR: the host looks here, relative to itself, whatever the libraries' folder is called.
 set(WHENCE_PLUGIN_INSTALL_DIR lib/whence/plugins)
 set(WHENCE_PLUGIN_OUTPUT_DIR ${PROJECT_BINARY_DIR}/lib/whence/plugins)
@@ -29,6 +29,9 @@ set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 # From bin/ and from the libraries' folder alike.
 set(CMAKE_INSTALL_RPATH \$ORIGIN/../${CMAKE_INSTALL_LIBDIR})
+# In the build tree, too: CMake would fill another run path up with colons to the length of this one, and the loader takes
+# what is empty between colons for the working directory.
+set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)
 # One kind of position-independent code everywhere, executables included, so that all share one precompiled header.
 add_compile_options(-fPIC -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
