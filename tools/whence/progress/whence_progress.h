@@ -10,7 +10,8 @@ extern "C" {
 
 typedef struct whence_progress whence_progress;
 
-/// Starts a bar labelled with the `label_size` bytes of UTF-8 at `label`, of `total` units of work, coloured if `colored`. Null if it could not be made.
+/// Starts a bar labelled with the `label_size` bytes of UTF-8 at `label`, of `total` units of work, coloured if
+/// `colored`. Null if it could not be made.
 whence_progress* whence_progress_new(const char* label, uintptr_t label_size, uint64_t total, int colored);
 /// Moves the bar; it shows the share done, the rate per second and the time left.
 void whence_progress_update(whence_progress* bar, uint64_t done, uint64_t total);
