@@ -13,7 +13,7 @@ BUILD = pathlib.Path(sys.argv.pop(1)).absolute()
 sys.path.insert(0, str(BENCH))
 sys.dont_write_bytecode = True
 
-from bench import compare, results, tables, workers  # noqa: E402
+from bench import compare, flops, results, tables, workers  # noqa: E402
 
 
 def run(command, *options):
@@ -56,6 +56,29 @@ class Peer(unittest.TestCase):
         self.assertEqual({len(head), len(line), len(bad), len(good)}, {8})
         self.assertEqual(bad[:4], ["saliency", "short", "mixed", "not measured"])
         self.assertEqual(good[3:], ["8", "2 (extrapolated, × 10)", "**4**", "**2**", "3.5 steps/s"])
+
+
+class Kernels(unittest.TestCase):
+    def test_measures_products_and_passes(self):
+        text, document = run("kernels", "--quick", "--repetitions", "1", "--dtypes", "float32", "float8")
+        [record] = document["records"]
+        self.assertEqual(record["failures"].keys(), {"float8"})
+        kinds = [(one["what"], one["dtype"]) for one in record["measurements"]]
+        kernels = len({one["kernel"] for one in record["measurements"] if one["what"] == "product"})
+        self.assertEqual(kinds, [("product", "float32")] * kernels + [("product", "bfloat16")] * kernels
+                         + [("forward", "float32"), ("backward", "float32")])
+        for one in record["measurements"]:
+            self.assertGreater(one["gflops"], 0)
+        self.assertEqual({len(row) for row in rows(text)}, {3, 9})
+
+    def test_operations_of_a_pass(self):
+        # One block: every row is explained, so all of them go everywhere.
+        facts = {"layers": 1, "hidden": 4, "vocabulary": 10, "parameters": 10 * 4 + 3 * 4 + 100}
+        weights, head, pair = 100, 10 * 4, 4
+        self.assertEqual(flops.block_weights(facts, tied=True), weights)
+        self.assertEqual(flops.of_pass("forward", 3, 3, facts, True), 2 * 3 * (weights + head) + 2 * 2 * pair * (1 + 2 + 3))
+        # A step reads one row of the last block, so no other row of it has a cotangent.
+        self.assertEqual(flops.of_pass("backward", 3, 2, facts, True), 2 * 2 * (weights + head) + 4 * 2 * pair * (2 + 3))
 
 
 class Worker(unittest.TestCase):

@@ -70,6 +70,14 @@ def set_up_reference(model):
     return converted
 
 
+def add_common_options(parser, model=True):
+    if model:
+        parser.add_argument("--model", type=pathlib.Path, default=MODEL, metavar="FILE", help="default: that of tools/setup")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", metavar="FOLDER", help="default: build/release")
+    parser.add_argument("--output", type=pathlib.Path, metavar="FILE", help="JSON file that the numbers are put into; others "
+                        "that it has from the same machine stay")
+
+
 def program(name, build):
     """Path of a program that the build made."""
     program = pathlib.Path(build) / "bin" / name

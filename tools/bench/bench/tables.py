@@ -21,13 +21,17 @@ def seconds(figures):
     return number(figures["seconds"]) + extrapolated
 
 
+def threads_title(threads):
+    return f"#### {threads} thread{'s' * (threads > 1)}"
+
+
 def peer(document):
     records = [record for record in document["records"] if record["method"] != "probability"]
     parts = [f"Machine: {machine.text(document['machine'])}"]
     for threads in sorted({record["threads"] for record in records}):
         measured = [(record, side, figures) for record in records if record["threads"] == threads
                     for side, figures in record["sides"].items() if side != REFERENCE]
-        parts += [f"#### {threads} thread{'s' * (threads > 1)}", times(measured), agreements(measured), memories(measured)]
+        parts += [threads_title(threads), times(measured), agreements(measured), memories(measured)]
         differences = [[record["length"], name.replace("_", " "), number(value)]
                        for record in document["records"] if record["method"] == "probability" and record["threads"] == threads
                        for name, value in sorted(record["differences"].items())]
@@ -75,3 +79,50 @@ def memories(measured):
             rows.append(name_of(record, dtype) + cells)
     return rows and table(["method", "text", "dtype", "growth, MiB: reference", "whence", "peak, MiB: reference", "whence"],
                           rows)
+
+
+def kernels(document):
+    parts = [f"Machine: {machine.text(document['machine'])}"]
+    for record in document["records"]:
+        products = [one for one in record["measurements"] if one["what"] == "product"]
+        parts += [threads_title(record["threads"]), product_rates(products), pass_rates(record, products)]
+    return "\n\n".join(parts) + "\n"
+
+
+def product_rates(products):
+    sizes = sorted({one["rows"] for one in products})
+    rows = [[kernel, dtype] + [number(one["gflops"]) for size in sizes for one in products
+                               if (one["kernel"], one["dtype"], one["rows"]) == (kernel, dtype, size)]
+            for kernel, dtype in sorted({(one["kernel"], one["dtype"]) for one in products}, key=lambda key: key[::-1])]
+    return table(["product, GFLOP/s", "dtype", *(f"{size} rows" for size in sizes)], rows)
+
+
+def pass_rates(record, products):
+    peaks = {dtype: max(one["gflops"] for one in products if one["dtype"] == dtype) for dtype in ("float32", "bfloat16")}
+    rows = []
+    passes = [one for one in record["measurements"] if one["what"] != "product"]
+    for forward, backward in zip(passes[::2], passes[1::2], strict=True):
+        cells = [forward["dtype"], forward["rows"], forward["steps"]]
+        for one in (forward, backward):
+            rounded = one["dtype"] == "bfloat16" or (one["dtype"], one["what"]) == ("mixed", "backward")
+            cells += [number(one["flops"] / one["gflops"] / 1e6), number(one["gflops"]),
+                      f"{one['gflops'] / peaks['bfloat16' if rounded else 'float32']:.0%}"]
+        rows.append(cells)
+    rows += [[dtype, "not measured"] + [""] * 7 for dtype in record["failures"]]
+    return table([f"{record['name']}, dtype", "rows", "steps", "forward, ms", "GFLOP/s", "of peak", "backward, ms", "GFLOP/s",
+                  "of peak"], rows)
+
+
+def scaling(document):
+    rows = []
+    for record in document["records"]:
+        cells = [record["method"], f"{record['varied']} = {record[record['varied']]}"]
+        if "error" in record:
+            rows.append(cells + ["not measured"] + [""] * 5)
+            continue
+        work, expected = record["work"], record["expected"]
+        rows.append(cells + [work["forward_rows"], expected["forward"], work["backward_rows"], expected["backward"],
+                             work["forward_passes"] + work["backward_passes"], number(1e3 * record["seconds"])])
+    rows.sort(key=lambda row: row[0])  # stable: what varies stays in its order
+    return table(["method", "varied", "forward rows", "by the formula", "backward rows", "by the formula", "passes", "ms"],
+                 rows) + "\n"

@@ -4,30 +4,21 @@
 #include <ATen/Parallel.h>
 #include <malloc.h>
 
-#include <chrono>
-#include <ctime>
 #include <fstream>
-#include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "answers.h"
 #include "host/run.h"
 #include "host/search_path.h"
 #include "host/yaml.h"
+#include "stopwatch.h"
 
 namespace {
 
 using nlohmann::json;
-using whence::Work;
 using whence::host::Experiment;
 using whence::host::LoadedModel;
 using whence::host::PluginHost;
-
-double processor_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
 
 /// Bytes that a line of /proc/self/status gives in kB.
 std::int64_t memory(const std::string& key) {
@@ -68,28 +59,6 @@ json sequence_of(const whence::SequenceAttribution& sequence) {
           {"step_scores", std::move(step_scores)}};
 }
 
-json facts_of(const whence::ModelInfo& info) {
-  return {{"name", info.name},
-          {"architecture", info.architecture},
-          {"dtype", info.dtype},
-          {"weights_format", info.weights_format},
-          {"layers", info.layers},
-          {"heads", info.heads},
-          {"hidden", info.hidden},
-          {"vocabulary", info.vocabulary},
-          {"parameters", info.parameters},
-          {"weight_bytes", info.weight_bytes},
-          {"mapped_bytes", info.mapped_bytes}};
-}
-
-json difference(const Work& after, const Work& before) {
-  return {{"forward_passes", after.forward_passes - before.forward_passes},
-          {"backward_passes", after.backward_passes - before.backward_passes},
-          {"forward_rows", after.forward_rows - before.forward_rows},
-          {"head_rows", after.head_rows - before.head_rows},
-          {"backward_rows", after.backward_rows - before.backward_rows}};
-}
-
 json cost_of(const whence::AttributionOutput& output) {
   json cost = json::object();
   for (const auto& [key, value] : output.info)
@@ -110,13 +79,11 @@ json answer(const PluginHost& host, const std::string& request, std::map<std::st
 
   LoadedModel& loaded = models[whence::host::to_yaml(document.at("model"))];
   if (!loaded.model) loaded = load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
-  const Work work_before = loaded.model->work();
+  const whence::Work work_before = loaded.model->work();
   const std::int64_t held = start_memory_peak();
-  const auto began = std::chrono::steady_clock::now();
-  const double began_processor = processor_seconds();
+  const whence::bench::Stopwatch watch;
   whence::host::ComputedRun run = compute(host, experiment, {}, std::move(loaded));
-  const double processor = processor_seconds() - began_processor;
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  const whence::bench::Seconds seconds = watch.elapsed();
   const std::int64_t peak = memory("VmHWM");
   loaded = std::move(run.loaded);
 
@@ -124,13 +91,13 @@ json answer(const PluginHost& host, const std::string& request, std::map<std::st
   json sequences = json::array();
   const whence::AttributionOutput token_level = aggregated(host, result.output, result.spec.aggregation);
   for (const whence::SequenceAttribution& sequence : token_level.sequences) sequences.push_back(sequence_of(sequence));
-  return {{"seconds", seconds},
-          {"cpu_seconds", processor},
+  return {{"seconds", seconds.wall},
+          {"cpu_seconds", seconds.processor},
           {"held_bytes", held},
           {"peak_bytes", peak},
-          {"work", difference(loaded.model->work(), work_before)},
+          {"work", whence::bench::to_json(work_before, loaded.model->work())},
           {"cost", cost_of(result.output)},
-          {"model", facts_of(loaded.model->info())},
+          {"model", whence::bench::to_json(loaded.model->info())},
           {"sequences", std::move(sequences)}};
 }
 
@@ -140,13 +107,5 @@ int main() {
   const whence::host::Catalogue catalogue(whence::host::plugin_search_path({}, {}));
   const PluginHost host(catalogue);
   std::map<std::string, LoadedModel> models;
-  for (std::string request; std::getline(std::cin, request);) {
-    json reply;
-    try {
-      reply = answer(host, request, models);
-    } catch (const std::exception& error) {  // whoever asked decides what that means
-      reply = {{"error", error.what()}};
-    }
-    std::cout << reply << std::endl;
-  }
+  whence::bench::answer_requests([&](const std::string& request) { return answer(host, request, models); });
 }
