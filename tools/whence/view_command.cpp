@@ -34,13 +34,15 @@ int run(const Arguments& arguments) {
   }
   const Session session(arguments);
   host::NamedOutput result{{}, from_result_json(host::read_file(file), file)};
+  result.spec.name = file;
   if (arguments.has("aggregators")) {
     result.spec.aggregation.emplace();
     for (const std::string& name : arguments.list("aggregators"))
       if (name != "none") result.spec.aggregation->push_back({name, {}, {"--aggregators", 0, 0}});
   }
   const std::string renderer = arguments.text("renderer").value_or(arguments.on("json") ? "json" : "terminal");
-  print(host::render(session.host, {{renderer, {}, {"--renderer", 0, 0}}, ""}, result, canvas));
+  const Mark chosen_by = arguments.has("renderer") ? Mark{"--renderer", 0, 0} : Mark{};
+  print(host::render(session.host, {{renderer, {}, chosen_by}, ""}, result, canvas));
   return 0;
 }
 

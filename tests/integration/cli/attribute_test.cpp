@@ -198,4 +198,14 @@ TEST(View, NamesFilesThatAreNoResult) {
   EXPECT_EQ(whence_tool({"view", folder.write("x.json", "{}").string(), "--width", "0"}).status, 2);
 }
 
+TEST(View, NamesTheFileWhoseScoresAreNotTokenLevel) {
+  const std::string file = WHENCE_TEST_DATA "/results/reference_saliency.json";
+  const std::string what = "attribution '" + file +
+                           "', renderer 'terminal': terminal: sequence 0 has scores per hidden, expected one per token "
+                           "and step; aggregate them first, for example with vnorm or mean";
+  expect_error(whence_tool({"view", file, "--aggregators", "none"}), 2, what);
+  expect_error(whence_tool({"view", file, "--aggregators", "none", "--renderer", "terminal"}), 2,
+               "--renderer: " + what);
+}
+
 }  // namespace
