@@ -28,9 +28,18 @@ std::string error_of(const SequenceAttribution& sequence, const std::string& agg
 
 #define EXPECT_CONTAINS(whole, part) EXPECT_NE((whole).find(part), std::string::npos) << (whole)
 
+/// A sequence without scores yet, of which the last steps are explained.
+SequenceAttribution tokens(std::size_t source, std::size_t target, std::int64_t steps) {
+  SequenceAttribution sequence;
+  sequence.source.resize(source);
+  sequence.target.resize(target);
+  sequence.steps = {std::ssize(sequence.target) - steps, std::ssize(sequence.target)};
+  return sequence;
+}
+
 /// Two source rows and two target rows, one step, three hidden units.
 SequenceAttribution granular() {
-  SequenceAttribution sequence;
+  SequenceAttribution sequence = tokens(2, 2, 1);
   sequence.source_attributions = numbers({2, 1, 3}, {1, -2, 2, 0, 0, 0});
   sequence.target_attributions = numbers({2, 1, 3}, {3, -4, 0, kNan, kNan, kNan});
   sequence.granularity = {"hidden"};
@@ -98,15 +107,15 @@ TEST(Scores, RescaleReplacesNormalize) {
 }
 
 TEST(Scores, AnAllZeroStepStaysZero) {
-  SequenceAttribution sequence;
-  sequence.target_attributions = at::zeros({2, 3, 4});
+  SequenceAttribution sequence = tokens(0, 3, 2);
+  sequence.target_attributions = at::zeros({3, 2, 4});
   sequence.granularity = {"hidden"};
-  EXPECT_TRUE(near(apply(sequence, "vnorm").target_attributions, at::zeros({2, 3})));
-  EXPECT_TRUE(near(apply(sequence, "vnorm", {{"rescale", kYes}}).target_attributions, at::zeros({2, 3})));
+  EXPECT_TRUE(near(apply(sequence, "vnorm").target_attributions, at::zeros({3, 2})));
+  EXPECT_TRUE(near(apply(sequence, "vnorm", {{"rescale", kYes}}).target_attributions, at::zeros({3, 2})));
 }
 
 TEST(Scores, OneStageRemovesOneDimension) {
-  SequenceAttribution sequence;
+  SequenceAttribution sequence = tokens(0, 2, 1);
   sequence.target_attributions = at::arange(2 * 1 * 2 * 3, at::kFloat).view({2, 1, 2, 3});
   sequence.sequence_scores["encoder_self_attentions"] = at::arange(4 * 2 * 3, at::kFloat).view({2, 2, 2, 3});
   sequence.granularity = {"layer", "head"};
@@ -121,8 +130,8 @@ TEST(Scores, OneStageRemovesOneDimension) {
 }
 
 TEST(Scores, NothingLeftToReduceIsAnError) {
-  SequenceAttribution sequence;
-  sequence.target_attributions = at::zeros({2, 3});
+  SequenceAttribution sequence = tokens(0, 3, 2);
+  sequence.target_attributions = at::zeros({3, 2});
   EXPECT_CONTAINS(error_of(sequence, "scores"),
                   "scores: attributions hold one value for each token and step, no dimension is left to reduce; leave "
                   "this stage out, or "
@@ -130,19 +139,19 @@ TEST(Scores, NothingLeftToReduceIsAnError) {
 }
 
 TEST(Scores, StepScoresAloneStayAsTheyAre) {
-  SequenceAttribution sequence;
+  SequenceAttribution sequence = tokens(0, 3, 2);
   sequence.step_scores["probability"] = numbers({2}, {0.5, 1});
   EXPECT_TRUE(near(apply(sequence, "scores").step_scores.at("probability"), numbers({2}, {0.5, 1})));
 }
 
 TEST(Normalize, ScalesFinishedScores) {
-  SequenceAttribution sequence;
+  SequenceAttribution sequence = tokens(0, 3, 2);
   sequence.target_attributions = numbers({3, 2}, {1, 0, -3, 0, kNan, 0});
   EXPECT_TRUE(near(apply(sequence, "normalize").target_attributions, numbers({3, 2}, {0.25, 0, -0.75, 0, kNan, 0})));
 }
 
 TEST(Rescale, ScalesFinishedScores) {
-  SequenceAttribution sequence;
+  SequenceAttribution sequence = tokens(0, 3, 2);
   sequence.target_attributions = numbers({3, 2}, {1, 2, -4, 0, kNan, 0});
   EXPECT_TRUE(near(apply(sequence, "rescale").target_attributions, numbers({3, 2}, {0.25, 0.5, -1, 0, kNan, 0})));
 }
