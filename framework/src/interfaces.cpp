@@ -1,6 +1,7 @@
 // Key functions of the SDK's interfaces: destructors live here so that every type has one type_info and one vtable.
 #include "whence/aggregator.h"
 #include "whence/forward.h"
+#include "whence/hidden_reduction.h"
 #include "whence/method.h"
 #include "whence/model.h"
 #include "whence/registrar.h"
@@ -26,6 +27,8 @@ const void* StepFunction::query(std::string_view) const { return nullptr; }
 
 Aggregator::~Aggregator() = default;
 const void* Aggregator::query(std::string_view) const { return nullptr; }
+
+HiddenReduction::~HiddenReduction() = default;
 
 Renderer::~Renderer() = default;
 const void* Renderer::query(std::string_view) const { return nullptr; }

@@ -10,7 +10,8 @@ class ExampleMethod final : public whence::Method {
   explicit ExampleMethod(const whence::Params& params) : scale_(params.get<double>("scale")) {}
 
   whence::Attribution attribute(const whence::Problem& problem) const override {
-    const whence::Gradients products = problem.gradients({}, {.multiply = whence::Multiply::input});
+    const whence::InputGradients products =
+        problem.gradients({.multiply = whence::Multiply::input, .keep_hidden = true});
     // A side that is not attributed is undefined, and stays so.
     const auto per_token = [&](const whence::Tensor& product) {
       return product.defined() ? product.sum(-1).mul(scale_) : product;

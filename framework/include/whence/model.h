@@ -20,7 +20,7 @@ enum class ModelKind { decoder_only, encoder_decoder };
 struct PassBytes {
   std::int64_t forward_row = 0;    ///< working memory for each row of a pass without a trace
   std::int64_t traced_row = 0;     ///< what a trace keeps of each row
-  std::int64_t prefix_row = 0;     ///< what `keep_prefix` keeps of each row
+  std::int64_t prefix_row = 0;     ///< what `keep_prefix` keeps of each row; 0: passes cannot share rows
   std::int64_t cotangent_row = 0;  ///< working memory for each row and step that a pull_back carries at a time
   std::int64_t most_cotangent_rows = 0;  ///< as many as it carries at a time; 0: all
   std::int64_t fixed = 0;                ///< whatever the pass holds, e.g. weights unpacked for one layer
@@ -35,6 +35,15 @@ struct Work {
   std::int64_t head_rows = 0;      ///< asked positions, whose logits were computed
   std::int64_t backward_rows = 0;  ///< rows from the first changed to the one a step is read at, summed over the steps
 };
+
+/// What was done between two readings.
+inline Work operator-(const Work& after, const Work& before) {
+  return {.forward_passes = after.forward_passes - before.forward_passes,
+          .backward_passes = after.backward_passes - before.backward_passes,
+          .forward_rows = after.forward_rows - before.forward_rows,
+          .head_rows = after.head_rows - before.head_rows,
+          .backward_rows = after.backward_rows - before.backward_rows};
+}
 
 /// What is known about a loaded checkpoint.
 struct ModelInfo {

@@ -7,12 +7,15 @@
 #include "whence/batch.h"
 #include "whence/export.h"
 #include "whence/forward.h"
+#include "whence/hidden_reduction.h"
 #include "whence/model.h"
 #include "whence/progress.h"
 #include "whence/sequence.h"
 #include "whence/step_function.h"
 
 namespace whence {
+
+class ProblemState;
 
 /// Perturbed copies of every sequence of a problem. Variant p replaces the embedding rows marked true by the problem's
 /// baseline embeddings; marks beyond a sequence's end mean nothing.
@@ -28,12 +31,45 @@ struct Nodes {
   std::vector<double> weights{1.0};
 };
 
+/// A quadrature along the straight path from the baseline to the input.
+struct Path {
+  /// A nested rule: each level holds only the nodes that it adds, and with it the weights of all earlier levels count
+  /// half. The weights of the first level are those of its rule; those of every other level sum to half of that.
+  std::vector<Nodes> levels{Nodes{}};
+  /// Above 0: a step takes part in further levels until its error estimate is at most this. 0: every level counts.
+  double tolerance = 0;
+  /// One path for each position, along which its row alone moves while the others stay at the input; what is integrated
+  /// is the gradient at that row.
+  bool one_position = false;
+};
+
 /// What the gradient of each row is multiplied by.
 enum class Multiply { nothing, input, input_minus_baseline };
 
 struct GradientRequest {
   Multiply multiply = Multiply::nothing;
-  bool absolute = false;  ///< take absolute values last
+  bool absolute = false;     ///< take absolute values, after everything but the reduction over hidden units
+  bool keep_hidden = false;  ///< keep hidden units even where the problem reduces them, to go on computing with them
+};
+
+/// Gradients of every step. A side that is not attributed is undefined.
+struct InputGradients {
+  Tensor source;  ///< [B,S,T,D], or [B,S,T] when the problem reduces hidden units
+  Tensor target;  ///< [B,L,T,D], or [B,L,T]
+  /// Dims after T, {"hidden"} or {}: a method hands them on in Attribution::granularity.
+  std::vector<std::string> granularity;
+};
+
+struct PathIntegral : InputGradients {
+  /// [B,T]: sum of the attributions minus the difference of the scores at both ends of the path. With `one_position`
+  /// the sum of this over all paths. Undefined unless multiplied by input minus baseline.
+  Tensor gap;
+  /// [B,T]: estimate of the relative error of the attributions of a step, from two halves a and b of the nodes, each
+  /// weighed as a whole rule: sum_l |a_l - b_l| / 2 over sum_l |a_l + b_l| / 2, with one number for each token l, the
+  /// norm over hidden units where they are kept. The halves are the levels before the last and the last one; of a
+  /// single level every other node, in the order they are listed. Undefined for a single node.
+  Tensor error;
+  Tensor nodes;  ///< [B,T] float: how many nodes each step took
 };
 
 struct ObserveRequest {
@@ -49,8 +85,11 @@ class WHENCE_API Problem {
   struct Options {
     bool attribute_target = true;   ///< always true for decoder-only models
     bool eos_baseline = false;      ///< replace EOS by the unknown token in baselines, too
-    std::int64_t memory_bytes = 0;  ///< budget of one pass; 0: a share of what is free
+    std::int64_t memory_bytes = 0;  ///< budget that weights and passes share; 0: a share of what is free
     Progress progress;
+    /// How gradients are reduced over hidden units as soon as they are computed; outlives the problem. Null: they are
+    /// kept.
+    const HiddenReduction* hidden_reduction = nullptr;
   };
 
   /// `model` and `score` outlive the problem. Each sequence is run up to its last explained token, so L and S are those
@@ -88,21 +127,24 @@ class WHENCE_API Problem {
   Tensor scores(const Nodes& nodes) const;
   /// Score of every step of every variant: [P,B,T]. Variants share passes.
   Tensor scores(const Variants& variants) const;
-  /// sum_k weight_k * d score_t / d embedding at node k, then multiplied and made absolute as asked: [B,L,T,D],
-  /// [B,S,T,D]. A side that is not attributed is undefined. Throws ConfigError when the score is not differentiable.
-  Gradients gradients(const Nodes& nodes = {}, const GradientRequest& request = {}) const;
+  /// d score_t / d embedding at the input, then multiplied, made absolute and reduced as asked. Throws ConfigError when
+  /// the score is not differentiable.
+  InputGradients gradients(const GradientRequest& request = {}) const;
+  /// sum_k weight_k * d score_t / d embedding at node k of the path; the rest as for `gradients`.
+  PathIntegral integrate(const Path& path, const GradientRequest& request = {}) const;
+  /// True when gradients are reduced to the plain sum over hidden units. A method that asks returns such sums, one for
+  /// each token, in whatever way it comes by them.
+  bool sums_hidden_units() const;
+  /// True once gradients were reduced over hidden units, or a method learned that sums are wanted.
+  bool reduced_hidden_units() const;
   /// Attentions and layer states of one pass over the sequences as they are; logits at the steps come with it.
   Forward observe(const ObserveRequest& request) const;
 
-  /// Passes through the model so far, in rows (tokens): what a method really cost.
-  struct Cost {
-    std::int64_t forward_tokens = 0, backward_tokens = 0, forward_passes = 0, backward_passes = 0;
-  };
-  const Cost& cost() const;
+  /// What the model has done since the problem was made.
+  Work cost() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<ProblemState> state_;
 };
 
 }  // namespace whence

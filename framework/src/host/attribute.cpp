@@ -141,7 +141,7 @@ Value list_of(const std::vector<PreparedText>& texts, Get get) {
 }
 
 Value::Map info_of(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
-                   const AttributionSpec& spec, const AttributeOptions& options, const Problem::Cost& cost,
+                   const AttributionSpec& spec, const AttributeOptions& options, const Work& cost,
                    double seconds) {
   const Catalogue& catalogue = host.catalogue();
   Value::Map step_score_args;
@@ -186,9 +186,10 @@ Value::Map info_of(const Model& model, const PluginHost& host, const std::vector
       {"tokenizer_name", Value()},
       {"tokenizer_class", Value(std::string("PreTrainedTokenizerFast"))},
       {"cost", Value(Value::Map{{"forward_passes", Value(cost.forward_passes)},
-                                {"forward_tokens", Value(cost.forward_tokens)},
+                                {"forward_rows", Value(cost.forward_rows)},
+                                {"head_rows", Value(cost.head_rows)},
                                 {"backward_passes", Value(cost.backward_passes)},
-                                {"backward_tokens", Value(cost.backward_tokens)}})}};
+                                {"backward_rows", Value(cost.backward_rows)}})}};
 }
 
 }  // namespace
@@ -227,7 +228,7 @@ AttributionOutput attribute(const Model& model, const PluginHost& host, const st
 
   std::int64_t all_steps = 0, steps_done = 0;
   for (const PreparedText& text : texts) all_steps += text.sequence.steps.size();
-  Problem::Cost cost;
+  const Work before = model.work();
   Value::List notes;
   AttributionOutput output;
   for (std::size_t first = 0; first < texts.size(); first += options.batch_size) {
@@ -261,15 +262,11 @@ AttributionOutput attribute(const Model& model, const PluginHost& host, const st
       sequence.step_score_merges = tools.merges;
       output.sequences.push_back(std::move(sequence));
     }
-    cost.forward_tokens += problem.cost().forward_tokens;
-    cost.backward_tokens += problem.cost().backward_tokens;
-    cost.forward_passes += problem.cost().forward_passes;
-    cost.backward_passes += problem.cost().backward_passes;
     steps_done += batch_steps;
     if (options.progress) options.progress(steps_done, all_steps);
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  output.info = info_of(model, host, texts, spec, options, cost, seconds);
+  output.info = info_of(model, host, texts, spec, options, model.work() - before, seconds);
   if (!notes.empty()) output.info.emplace_back("notes", Value(std::move(notes)));
   return output;
 }

@@ -65,6 +65,9 @@ class GuardedModel final : public Model {
                       const PullBackRequest& request) const override {
     return guard(path_, "pull_back", [&] { return inner_->pull_back(forward, cotangents, request); });
   }
+  Work work() const override {
+    return guard(path_, "work", [&] { return inner_->work(); });
+  }
   const void* query(std::string_view capability) const override {
     return guard(path_, "query", [&] { return inner_->query(capability); });
   }

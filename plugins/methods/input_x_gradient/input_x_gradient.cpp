@@ -6,8 +6,8 @@ namespace {
 class InputXGradient final : public whence::Method {
  public:
   whence::Attribution attribute(const whence::Problem& problem) const override {
-    whence::Gradients products = problem.gradients({}, {.multiply = whence::Multiply::input});
-    return {.source = std::move(products.source), .target = std::move(products.target), .granularity = {"hidden"}};
+    whence::InputGradients products = problem.gradients({.multiply = whence::Multiply::input});
+    return {.source = products.source, .target = products.target, .granularity = products.granularity};
   }
 };
 

@@ -19,11 +19,11 @@ class IntegratedGradients final : public whence::Method {
 
   whence::Attribution attribute(const whence::Problem& problem) const override {
     using whence::Multiply;
-    whence::Gradients integral = problem.gradients(
-        nodes_, {.multiply = multiply_by_inputs_ ? Multiply::input_minus_baseline : Multiply::nothing});
+    const whence::PathIntegral integral = problem.integrate(
+        {.levels = {nodes_}}, {.multiply = multiply_by_inputs_ ? Multiply::input_minus_baseline : Multiply::nothing});
     whence::Attribution attribution{
-        .source = std::move(integral.source), .target = std::move(integral.target), .granularity = {"hidden"}};
-    if (deltas_) attribution.step_scores["deltas"] = deltas(problem, attribution);
+        .source = integral.source, .target = integral.target, .granularity = integral.granularity};
+    if (deltas_) attribution.step_scores["deltas"] = integral.gap;
     return attribution;
   }
 
@@ -35,15 +35,6 @@ class IntegratedGradients final : public whence::Method {
     if (rule == "riemann_trapezoid" && params.get<std::string>("compat") == "reference")
       for (double& weight : nodes.weights) weight *= 1 - 1.0 / static_cast<double>(nodes.weights.size());
     return nodes;
-  }
-
-  /// How far the attributions of each step are from adding up to f(input) - f(baseline): [B,T].
-  static whence::Tensor deltas(const whence::Problem& problem, const whence::Attribution& attribution) {
-    const whence::Tensor ends = problem.scores(whence::Nodes{{0.0, 1.0}, {1.0, 1.0}}).to(at::kDouble);
-    whence::Tensor deltas = ends[0] - ends[1];
-    for (const whence::Tensor& side : {attribution.source, attribution.target})
-      if (side.defined()) deltas = deltas + side.sum({1, 3}, /*keepdim=*/false, at::kDouble);
-    return deltas.to(at::kFloat);
   }
 
   whence::Nodes nodes_;

@@ -23,16 +23,15 @@ class Occlusion final : public whence::Method {
   }
 
   whence::Attribution attribute(const whence::Problem& problem) const override {
-    const Tensor base = problem.scores();
     whence::Attribution attribution;
-    if (problem.attributes(Side::source)) attribution.source = drops(problem, Side::source, base);
-    if (problem.attributes(Side::target)) attribution.target = drops(problem, Side::target, base);
+    if (problem.attributes(Side::source)) attribution.source = drops(problem, Side::source);
+    if (problem.attributes(Side::target)) attribution.target = drops(problem, Side::target);
     return attribution;
   }
 
  private:
   /// Mean drop of the score over the windows that cover each token: [B,rows,T].
-  Tensor drops(const whence::Problem& problem, Side side, const Tensor& base) const {
+  Tensor drops(const whence::Problem& problem, Side side) const {
     const Tensor visible = visible_rows(problem, side);
     const std::int64_t last = last_window(visible).max().item<std::int64_t>();
     const Tensor windows = at::arange(last + 1, at::kLong);
@@ -42,7 +41,8 @@ class Occlusion final : public whence::Method {
 
     whence::Variants variants;
     (side == Side::source ? variants.source_mask : variants.target_mask) = covered;
-    const Tensor drop = base - problem.scores(variants);  // [P,B,T]
+    const Tensor replaced = problem.scores(variants);  // [P,B,T]; the pass they share gives the others, too
+    const Tensor drop = problem.scores() - replaced;
 
     // A step knows no window beyond the one that reaches the end of what it sees.
     const Tensor used = (windows.view({-1, 1, 1}) <= last_window(visible)).to(at::kFloat);

@@ -8,8 +8,8 @@ class Saliency final : public whence::Method {
   explicit Saliency(const whence::Params& params) : abs_(params.get<bool>("abs")) {}
 
   whence::Attribution attribute(const whence::Problem& problem) const override {
-    whence::Gradients gradients = problem.gradients({}, {.absolute = abs_});
-    return {.source = std::move(gradients.source), .target = std::move(gradients.target), .granularity = {"hidden"}};
+    whence::InputGradients gradients = problem.gradients({.absolute = abs_});
+    return {.source = gradients.source, .target = gradients.target, .granularity = gradients.granularity};
   }
 
  private:

@@ -35,7 +35,7 @@ TEST(Run, StoresAWholeRunDirectory) {
   const auto manifest = nlohmann::json::parse(std::ifstream(run / "manifest.json"));
   EXPECT_EQ(manifest.at("model").at("class"), "LlamaForCausalLM");
   EXPECT_EQ(manifest.at("inputs").at("texts").size(), 2u);
-  EXPECT_GT(manifest.at("attributions")[0].at("cost").at("backward_tokens"), 0);
+  EXPECT_GT(manifest.at("attributions")[0].at("cost").at("backward_rows"), 0);
   std::vector<std::string> plugins;
   for (const auto& plugin : manifest.at("plugins"))
     plugins.push_back(plugin.at("kind").get<std::string>() + " " + plugin.at("name").get<std::string>());

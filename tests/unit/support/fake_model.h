@@ -14,6 +14,8 @@
 #include <ATen/ops/where.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <stdexcept>
+
 #include "support/fake_tokenizer.h"
 #include "whence/model.h"
 #include "whence/sequence.h"
@@ -24,10 +26,11 @@ namespace whence::testing {
 /// A model small enough to write down: every position sees an average of its prefix (and of the source) that fades with
 /// the distance, and logits = U tanh(A average). Two layers of two heads, each fading at its own rate, serve as
 /// attentions; where values are zeroed, these layers add what their heads attend to, the even units of a state being
-/// the values of the first head and the odd ones those of the second, and a tanh is the final norm.
+/// the values of the first head and the odd ones those of the second, and a tanh is the final norm. It counts its work,
+/// and refuses whatever passes that share a prefix may not do.
 class FakeModel final : public Model, public ValueZeroing {
  public:
-  explicit FakeModel(ModelKind kind = ModelKind::decoder_only) : tokenizer_(kVocabulary) {
+  explicit FakeModel(ModelKind kind = ModelKind::decoder_only, bool shares_prefixes = true) : tokenizer_(kVocabulary) {
     info_.kind = kind;
     info_.name = info_.architecture = "fake";
     info_.layers = info_.heads = 2;
@@ -36,7 +39,8 @@ class FakeModel final : public Model, public ValueZeroing {
     info_.max_positions = 64;
     info_.dtype = "float32";
     info_.eos = {1};
-    info_.pass_bytes.traced_row = 64;
+    info_.pass_bytes = {.forward_row = 100, .traced_row = 64, .cotangent_row = 40, .fixed = 1000};
+    info_.pass_bytes.prefix_row = shares_prefixes && kind == ModelKind::decoder_only ? 20 : 0;
     at::Generator random = at::detail::createCPUGenerator(7);
     embeddings_ = at::randn({kVocabulary, kHidden}, random);
     mix_ = at::randn({kHidden, kHidden}, random);
@@ -64,20 +68,32 @@ class FakeModel final : public Model, public ValueZeroing {
     auto trace = std::make_unique<FakeTrace>(*this);
     trace->target = leaf(inputs.target_embeddings, inputs.target);
     trace->source = leaf(inputs.source_embeddings, inputs.source);
+    trace->source_lengths = inputs.source.lengths;
+    trace->positions = request.positions;
+    trace->kept = request.keep_prefix;
+    trace->first_changed = at::zeros({request.positions.size(0)}, at::kLong);
+    if (request.shared) {
+      trace->shared = true;
+      trace->first_changed = request.shared.first_changed;
+      check_shared(inputs, request, trace->target);
+    }
+    count_forward(inputs, *trace);
 
-    Tensor average = at::matmul(fading(trace->target.size(1), 0.7), trace->target);
-    if (trace->source.defined()) average = average + at::matmul(visible_source(inputs, average.size(1)), trace->source);
-    const Tensor logits = at::matmul(at::tanh(at::matmul(average, mix_)), head_);
+    trace->average = at::matmul(fading(trace->target.size(1), 0.7), trace->target);
+    if (trace->source.defined())
+      trace->average = trace->average + at::matmul(visible_source(inputs, trace->average.size(1)), trace->source);
+    trace->state = at::tanh(at::matmul(trace->average, mix_));
+    const Tensor logits = at::matmul(trace->state, head_);
     const Tensor& positions = request.positions;
     const Tensor rows =
         positions.clamp_min(0).unsqueeze(-1).expand({positions.size(0), positions.size(1), kVocabulary});
     trace->logits = at::where((positions >= 0).unsqueeze(-1), logits.gather(1, rows), 0.0);
 
     Forward result;
-    result.logits = trace->logits.detach();
+    result.logits = trace->logits.detach().clone();
     if (request.attentions) capture_attentions(inputs, result);
     if (request.layer_states) throw ModelError("the fake model has no layer states");
-    if (request.trace) result.trace = std::move(trace);
+    if (request.trace || request.keep_prefix) result.trace = std::move(trace);
     return result;
   }
 
@@ -85,6 +101,9 @@ class FakeModel final : public Model, public ValueZeroing {
                       const PullBackRequest& request) const override {
     if (!request.rules.empty()) throw UnknownName({}, "backward rule", request.rules.front().rule, {"gradient"});
     const auto& trace = static_cast<const FakeTrace&>(*forward.trace);
+    if (request.first_changed_only && !trace.shared)
+      throw std::invalid_argument("gradients at the first changed row need a pass that shares a prefix");
+    count_backward(trace, cotangents);
     const auto per_step = [&](const Tensor& leaf) {
       std::vector<Tensor> steps;
       for (std::int64_t t = 0; t < cotangents.logits.size(1); ++t)
@@ -92,14 +111,23 @@ class FakeModel final : public Model, public ValueZeroing {
                                               {cotangents.logits.select(1, t)},
                                               /*retain_graph=*/true)
                             .front());
-      return at::stack(steps, 2);
+      return at::stack(steps, 2).detach();
     };
     Gradients gradients;
     at::AutoGradMode grad(true);
-    if (request.target) gradients.target = per_step(trace.target).detach();
-    if (request.source && trace.source.defined()) gradients.source = per_step(trace.source).detach();
+    if (request.target) gradients.target = per_step(trace.target);
+    if (request.source && trace.source.defined()) gradients.source = per_step(trace.source);
+    for (const std::int64_t layer : request.layers)
+      gradients.layers.push_back(per_step(layer == 0 ? trace.target : layer == 1 ? trace.average : trace.state));
+    if (request.first_changed_only && gradients.target.defined()) {
+      const auto sizes = gradients.target.sizes();
+      gradients.target =
+          gradients.target.gather(1, trace.first_changed.view({-1, 1, 1, 1}).expand({-1, 1, sizes[2], sizes[3]}));
+    }
     return gradients;
   }
+
+  Work work() const override { return work_; }
 
   const void* query(std::string_view capability) const override {
     const bool offered = capability == ValueZeroing::kCapability && info_.kind == ModelKind::decoder_only;
@@ -107,6 +135,9 @@ class FakeModel final : public Model, public ValueZeroing {
   }
 
   void zero_values(const Inputs& inputs, const Request& request, const Visitor& visit) const override {
+    ++work_.forward_passes;
+    work_.forward_rows += (request.positions.amax(1) + 1).sum().item<std::int64_t>();
+    std::int64_t layers_zeroed = 0;
     Tensor states = embed(inputs.target.ids, Side::target);
     const Tensor unit_heads = at::arange(kHidden).remainder(2);
     const Tensor weights = attention_weights(states.size(1)).index_select(1, unit_heads);  // [N,D,query,key]
@@ -118,6 +149,7 @@ class FakeModel final : public Model, public ValueZeroing {
       states = states + added.sum(2);
       const auto normed = [&](const Tensor& state) { return n + 1 == info_.layers ? state.tanh() : state; };
       if (!zeroed_heads.any().item<bool>()) continue;
+      ++layers_zeroed;
       for (std::int64_t b = 0; b < states.size(0); ++b)
         for (std::int64_t t = 0; t < request.positions.size(1); ++t) {
           const auto position = request.positions[b][t].item<std::int64_t>();
@@ -126,13 +158,48 @@ class FakeModel final : public Model, public ValueZeroing {
           visit(n, b, t, normed(clean), normed(clean - taken[b][position].narrow(0, 0, position + 1)));
         }
     }
+    const auto seen = (request.positions + 1).sum().item<std::int64_t>();
+    work_.forward_rows += (seen * layers_zeroed + info_.layers - 1) / info_.layers;
   }
 
  private:
   struct FakeTrace final : Trace {
     using Trace::Trace;
-    Tensor source, target, logits;
+    Tensor source, target, average, state, logits, positions, first_changed, source_lengths;
+    bool kept = false, shared = false;
   };
+
+  /// Rows before the first changed one must be those of the base, and no step may read them.
+  void check_shared(const Inputs& inputs, const ForwardRequest& request, const Tensor& rows) const {
+    const auto& base = static_cast<const FakeTrace&>(*request.shared.base->trace);
+    if (!base.kept || request.attentions || info_.pass_bytes.prefix_row == 0)
+      throw std::invalid_argument("a pass shares a prefix that was not kept");
+    for (std::int64_t b = 0; b < rows.size(0); ++b) {
+      const auto first = request.shared.first_changed[b].item<std::int64_t>();
+      const Tensor other = base.target[request.shared.sequences[b].item<std::int64_t>()];
+      if (first >= inputs.target.lengths[b].item<std::int64_t>() ||
+          !rows[b].narrow(0, 0, first).equal(other.narrow(0, 0, first)))
+        throw std::invalid_argument("a pass shares rows that are not those of its base");
+      const Tensor asked = request.positions[b];
+      if (asked.ge(0).logical_and(asked < first).any().item<bool>())
+        throw std::invalid_argument("a step reads a row that is not computed");
+    }
+  }
+
+  void count_forward(const Inputs& inputs, const FakeTrace& trace) const {
+    ++work_.forward_passes;
+    work_.forward_rows += (inputs.target.lengths - trace.first_changed).sum().item<std::int64_t>();
+    if (trace.source.defined()) work_.forward_rows += trace.source_lengths.sum().item<std::int64_t>();
+    work_.head_rows += trace.positions.ge(0).sum().item<std::int64_t>();
+  }
+
+  void count_backward(const FakeTrace& trace, const Cotangents& cotangents) const {
+    ++work_.backward_passes;
+    const Tensor asked = trace.positions.narrow(1, cotangents.first_step, cotangents.logits.size(1));
+    Tensor rows = asked + 1 - trace.first_changed.unsqueeze(1);
+    if (trace.source.defined()) rows = rows + trace.source_lengths.unsqueeze(1);
+    work_.backward_rows += rows.masked_fill(asked < 0, 0).sum().item<std::int64_t>();
+  }
 
   /// [L,L]: row p weighs positions q <= p by rate^(p-q).
   static Tensor fading(std::int64_t length, double rate) {
@@ -173,6 +240,7 @@ class FakeModel final : public Model, public ValueZeroing {
   ModelInfo info_;
   FakeTokenizer tokenizer_;
   Tensor embeddings_, mix_, head_;
+  mutable Work work_;
 };
 
 /// The sequence "t<id> t<id>...", explained at [start, end).

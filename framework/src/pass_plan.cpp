@@ -1,0 +1,122 @@
+#include "pass_plan.h"
+
+#include <algorithm>
+
+#include "whence/error.h"
+#include "whence/memory.h"
+
+namespace whence {
+namespace {
+
+constexpr std::int64_t kFloat = sizeof(float);
+/// Of the free memory, when no budget is given.
+constexpr std::int64_t kFreeShare = 4;
+// Enough rows for matrix products to reach their rate; more would only take more memory.
+constexpr std::int64_t kRowsOfPass = 2048, kRowsOfTracedPass = 512, kCotangentRows = 16384;
+
+/// What a model that says nothing of its passes is taken to need of each row, in hidden states.
+constexpr std::int64_t kForwardStates = 16, kCotangentStates = 2;
+
+PassBytes estimates(const ModelInfo& model) {
+  PassBytes bytes = model.pass_bytes;
+  if (bytes.forward_row == 0) bytes.forward_row = kForwardStates * model.hidden * kFloat;
+  if (bytes.cotangent_row == 0) bytes.cotangent_row = kCotangentStates * model.hidden * kFloat;
+  return bytes;
+}
+
+}  // namespace
+
+PassPlan::PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget)
+    : hidden_(model.hidden),
+      vocabulary_(model.vocabulary),
+      weights_(model.weight_bytes),
+      model_(estimates(model)),
+      rows_(std::move(rows)),
+      given_(budget),
+      budget_(budget > 0 ? std::max<std::int64_t>(0, budget - weights_) : available_memory() / kFreeShare) {}
+
+std::int64_t PassPlan::prefix_bytes(std::int64_t sequence) const {
+  return rows_[static_cast<std::size_t>(sequence)].target * model_.prefix_row;
+}
+
+std::int64_t PassPlan::computed_rows(const Unit& unit) const {
+  const Rows& rows = rows_[static_cast<std::size_t>(unit.sequence)];
+  return rows.target - unit.first_row + rows.source;
+}
+
+std::int64_t PassPlan::bytes(const std::vector<Unit>& units, const PassKind& kind, std::int64_t steps_at_once) const {
+  const auto texts = static_cast<std::int64_t>(units.size());
+  Rows longest;
+  std::int64_t computed = 0;
+  for (const Unit& unit : units) {
+    const Rows& rows = rows_[static_cast<std::size_t>(unit.sequence)];
+    longest = {std::max(longest.target, rows.target), std::max(longest.source, rows.source)};
+    computed += computed_rows(unit);
+  }
+  const std::int64_t padded = texts * (longest.target + longest.source);
+  std::int64_t held = model_.fixed + texts * kind.steps * vocabulary_ * kFloat;
+  if (kind.embeddings) held += padded * hidden_ * kFloat;
+  if (kind.keep_prefix) held += computed * model_.prefix_row;
+  const std::int64_t forward = computed * model_.forward_row;
+  if (!kind.trace) return held + forward;
+  held += computed * model_.traced_row;
+  std::int64_t carried = computed * steps_at_once;
+  if (model_.most_cotangent_rows > 0) carried = std::min(carried, model_.most_cotangent_rows);
+  const std::int64_t gradients = (kind.first_row_only ? texts : padded) * steps_at_once * hidden_ * kFloat;
+  return held + std::max(forward, carried * model_.cotangent_row + gradients);
+}
+
+PassPlan::Demand PassPlan::demand(const std::vector<Unit>& units, const PassKind& kind, std::int64_t held) const {
+  Demand most{held, {}};
+  for (const Unit& unit : units)
+    if (const std::int64_t bytes_of = held + bytes({unit}, kind, 1); bytes_of > most.bytes) most = {bytes_of, unit};
+  return most;
+}
+
+std::vector<Pass> PassPlan::passes(const std::vector<Unit>& units, const PassKind& kind, std::int64_t held) const {
+  if (units.empty()) return {};
+  const std::int64_t most = usable() - held;
+  const Unit widest = demand(units, kind, held).unit;
+  std::int64_t steps_at_once = 1;
+  if (kind.trace) {
+    steps_at_once =
+        std::clamp<std::int64_t>(kCotangentRows / std::max<std::int64_t>(1, computed_rows(widest)), 1, kind.steps);
+    while (steps_at_once > 1 && bytes({widest}, kind, steps_at_once) > most) steps_at_once = (steps_at_once + 1) / 2;
+  }
+  const std::int64_t most_rows = kind.trace ? kRowsOfTracedPass : kRowsOfPass;
+  std::vector<Pass> passes;
+  std::int64_t rows = 0;
+  for (const Unit& unit : units) {
+    if (!passes.empty() && rows + computed_rows(unit) <= most_rows) {
+      passes.back().units.push_back(unit);
+      if (bytes(passes.back().units, kind, steps_at_once) <= most) {
+        rows += computed_rows(unit);
+        continue;
+      }
+      passes.back().units.pop_back();
+    }
+    passes.push_back({{unit}, steps_at_once});
+    rows = computed_rows(unit);
+  }
+  return passes;
+}
+
+void PassPlan::require(const std::vector<Demand>& demands) const {
+  Demand most;
+  for (const Demand& demand : demands)
+    if (demand.bytes > most.bytes) most = demand;
+  if (fits(most)) return;
+  // The smallest budget whose usable part holds what is needed.
+  std::int64_t least = most.bytes + most.bytes / (kCacheShare - 1);
+  while (least - least / kCacheShare < most.bytes) ++least;
+  while (least - 1 - (least - 1) / kCacheShare >= most.bytes) --least;
+  const std::string budget = given_ > 0 ? "budget of " + std::to_string(given_) + " bytes"
+                                        : "share of the free memory, " + std::to_string(budget_) + " bytes,";
+  const Rows& rows = rows_[static_cast<std::size_t>(most.unit.sequence)];
+  throw ConfigError("memory: the " + budget + " does not hold " +
+                    (weights_ > 0 ? "the weights (" + std::to_string(weights_) + " bytes) and " : "") +
+                    "a pass over one text of " + std::to_string(rows.target + rows.source) +
+                    " tokens; the least that works is " + std::to_string(least + weights_));
+}
+
+}  // namespace whence

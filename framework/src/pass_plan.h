@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "whence/model.h"
+
+namespace whence {
+
+/// One text of a pass: a copy of a sequence of which the rows from `first_row` on are computed.
+struct Unit {
+  std::int64_t sequence = 0;
+  std::int64_t copy = 0;  ///< which node, variant or position, as the caller counts them
+  std::int64_t first_row = 0;
+};
+
+/// What a pass is made for.
+struct PassKind {
+  std::int64_t steps = 0;       ///< columns T' of steps that the pass serves
+  bool embeddings = false;      ///< rows are given as embeddings, not as ids
+  bool trace = false;           ///< gradients of the steps follow
+  bool keep_prefix = false;     ///< later passes share its rows
+  bool first_row_only = false;  ///< gradients at the first computed row of each text alone
+};
+
+/// Texts that go through the model together.
+struct Pass {
+  std::vector<Unit> units;
+  std::int64_t steps_at_once = 0;  ///< steps whose gradients are held at a time
+};
+
+/// Packs texts into passes within a memory budget. All that decides is the shape of the problem, so that what a method
+/// does can be planned without doing it.
+class PassPlan {
+ public:
+  struct Rows {
+    std::int64_t target = 0, source = 0;
+  };
+
+  /// `rows` are those of each sequence; `budget` of weights and passes together, 0: a share of the memory that is free.
+  PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget);
+
+  /// What the largest of some units takes when it goes through the model alone, one step at a time.
+  struct Demand {
+    std::int64_t bytes = 0;  ///< with what is held beside
+    Unit unit;
+  };
+  Demand demand(const std::vector<Unit>& units, const PassKind& kind, std::int64_t held) const;
+  bool fits(const Demand& demand) const { return demand.bytes <= usable(); }
+  /// Throws ConfigError, saying the least budget that works, unless all fit.
+  void require(const std::vector<Demand>& demands) const;
+
+  /// Passes over the units in their order, each of which fits if its largest unit does. `held` are bytes that the
+  /// caller keeps meanwhile.
+  std::vector<Pass> passes(const std::vector<Unit>& units, const PassKind& kind, std::int64_t held) const;
+
+  /// Bytes that a caller may hold beside passes, so that these are left as much.
+  std::int64_t share() const { return usable() / 2; }
+
+  /// Bytes for what a problem remembers, which are no part of what passes may use.
+  std::int64_t cache() const { return budget_ / kCacheShare; }
+  /// What `keep_prefix` keeps of a sequence.
+  std::int64_t prefix_bytes(std::int64_t sequence) const;
+
+ private:
+  static constexpr std::int64_t kCacheShare = 8;
+
+  std::int64_t computed_rows(const Unit& unit) const;
+  std::int64_t bytes(const std::vector<Unit>& units, const PassKind& kind, std::int64_t steps_at_once) const;
+  std::int64_t usable() const { return budget_ - cache(); }
+
+  std::int64_t hidden_, vocabulary_, weights_;
+  PassBytes model_;
+  std::vector<Rows> rows_;
+  std::int64_t given_, budget_;  ///< with the weights; of passes alone
+};
+
+}  // namespace whence

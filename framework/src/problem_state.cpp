@@ -1,0 +1,462 @@
+#include "problem_state.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/nonzero.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/autograd.h>
+
+namespace whence {
+namespace {
+
+constexpr std::int64_t kNoStep = -1;
+constexpr std::int64_t kFloat = sizeof(float);
+/// Logits that the step function sees at a time, so that what it makes of them stays small.
+constexpr std::int64_t kScoredLogits = std::int64_t{1} << 22;
+
+std::string name_of(const Sequence& sequence) { return "sequence '" + sequence.id + "'"; }
+
+void check(const Sequence& sequence, const ModelInfo& model) {
+  const auto length = static_cast<std::int64_t>(sequence.target.size());
+  if (length == 0) throw InputError(name_of(sequence) + ": empty text; give at least one token");
+  const bool has_encoder = model.kind == ModelKind::encoder_decoder;
+  if (has_encoder != !sequence.source.empty())
+    throw InputError(name_of(sequence) +
+                     (has_encoder ? ": no source text; an encoder-decoder model needs one"
+                                  : ": has a source; a decoder-only model takes prompt and continuation as one text"));
+  const auto [start, end] = sequence.steps;
+  // The first token has no prefix that could predict it.
+  if (start < 1 || end > length || start >= end)
+    throw InputError(name_of(sequence) + ": explained positions [" + std::to_string(start) + ", " +
+                     std::to_string(end) + ") do not fit a text of " + std::to_string(length) +
+                     " tokens; expected 1 <= start < end <= length");
+  const auto longest = std::max(end, static_cast<std::int64_t>(sequence.source.size()));
+  if (model.max_positions > 0 && longest > model.max_positions)
+    throw InputError(name_of(sequence) + ": " + std::to_string(longest) +
+                     " tokens are longer than the model's context of " + std::to_string(model.max_positions) +
+                     "; shorten the text");
+}
+
+/// Sequences of ids padded at the right with zeros.
+PaddedIds pad(const std::vector<TokenIds>& rows) {
+  std::size_t longest = 0;
+  for (const auto& row : rows) longest = std::max(longest, row.size());
+  const auto batch = static_cast<std::int64_t>(rows.size());
+  PaddedIds padded{at::zeros({batch, static_cast<std::int64_t>(longest)}, at::kLong), at::empty({batch}, at::kLong)};
+  for (std::int64_t b = 0; b < batch; ++b) {
+    const auto& row = rows[static_cast<std::size_t>(b)];
+    std::copy(row.begin(), row.end(), padded.ids.data_ptr<std::int64_t>() + b * static_cast<std::int64_t>(longest));
+    padded.lengths.data_ptr<std::int64_t>()[b] = static_cast<std::int64_t>(row.size());
+  }
+  return padded;
+}
+
+/// Sequence of every unit, [U].
+Tensor sequences_of(const std::vector<Unit>& units) {
+  std::vector<std::int64_t> list;
+  for (const Unit& unit : units) list.push_back(unit.sequence);
+  return at::tensor(list, at::kLong);
+}
+
+Tensor first_rows_of(const std::vector<Unit>& units) {
+  std::vector<std::int64_t> list;
+  for (const Unit& unit : units) list.push_back(unit.first_row);
+  return at::tensor(list, at::kLong);
+}
+
+void require_score_shape(const Tensor& scores, const Tensor& positions) {
+  if (scores.sizes() != positions.sizes())
+    throw Error(ExitStatus::plugin,
+                "the step function returned scores of another shape than [B,T]; expected one score for each step");
+}
+
+}  // namespace
+
+ProblemState::ProblemState(const Model& model, const StepFunction& score, std::vector<Sequence> given,
+                           Problem::Options options)
+    : model(model),
+      score(score),
+      sequences(std::move(given)),
+      options(std::move(options)),
+      work_before(model.work()),
+      known_(sequences.size(), false) {
+  if (sequences.empty()) throw InputError("no sequence to attribute; give at least one text");
+  std::vector<TokenIds> targets, sources;
+  std::vector<PassPlan::Rows> pass_rows;
+  std::int64_t most_steps = 0;
+  for (const Sequence& sequence : sequences) {
+    check(sequence, model.info());
+    TokenIds target, source;
+    for (std::int64_t i = 0; i < sequence.steps.end; ++i)
+      target.push_back(sequence.target[static_cast<std::size_t>(i)].id);
+    for (const Token& token : sequence.source) source.push_back(token.id);
+    // The last explained token is predicted, but predicts nothing.
+    rows.push_back(sequence.steps.end - 1);
+    pass_rows.push_back({rows.back(), static_cast<std::int64_t>(source.size())});
+    targets.push_back(std::move(target));
+    sources.push_back(std::move(source));
+    most_steps = std::max(most_steps, sequence.steps.size());
+  }
+  plan_.emplace(model.info(), std::move(pass_rows), this->options.memory_bytes);
+  inputs.target = pad(targets);
+  if (model.info().kind == ModelKind::encoder_decoder) inputs.source = pad(sources);
+
+  const auto batch = static_cast<std::int64_t>(sequences.size());
+  positions = at::full({batch, most_steps}, kNoStep, at::kLong);
+  step_ids = at::zeros({batch, most_steps}, at::kLong);
+  auto position = positions.accessor<std::int64_t, 2>();
+  auto id = step_ids.accessor<std::int64_t, 2>();
+  for (std::int64_t b = 0; b < batch; ++b) {
+    const Span steps = sequences[static_cast<std::size_t>(b)].steps;
+    for (std::int64_t t = 0; t < steps.size(); ++t) {
+      position[b][t] = steps.start + t - 1;
+      id[b][t] = targets[static_cast<std::size_t>(b)][static_cast<std::size_t>(steps.start + t)];
+    }
+  }
+  step_mask = positions != kNoStep;
+}
+
+std::int64_t ProblemState::rows_of(Side side, std::int64_t sequence) const {
+  const auto b = static_cast<std::size_t>(sequence);
+  return side == Side::target ? rows[b] : static_cast<std::int64_t>(sequences[b].source.size());
+}
+
+bool ProblemState::attributes(Side side) const {
+  if (side == Side::source) return inputs.source.defined();
+  return model.info().kind == ModelKind::decoder_only || options.attribute_target;
+}
+
+const Tensor& ProblemState::embedding(Side side) {
+  Tensor& rows = embeddings_[static_cast<int>(side)];
+  if (!rows.defined() && ids(side).defined()) rows = model.embed(ids(side).ids, side);
+  return rows;
+}
+
+const Tensor& ProblemState::baseline(Side side) {
+  Tensor& rows = baselines_[static_cast<int>(side)];
+  if (!rows.defined() && ids(side).defined()) rows = model.embed(baseline_ids(side), side);
+  return rows;
+}
+
+const Tensor& ProblemState::replaced(Side side) {
+  Tensor& tokens = replaced_[static_cast<int>(side)];
+  if (!tokens.defined() && ids(side).defined()) tokens = baseline_ids(side) != ids(side).ids;
+  return tokens;
+}
+
+/// Every token becomes the unknown one; EOS keeps itself unless `eos_baseline`, a decoder start token always does.
+Tensor ProblemState::baseline_ids(Side side) const {
+  const auto& special = model.tokenizer().special_ids();
+  const auto unknown = special.unknown ? special.unknown : special.pad ? special.pad : special.eos;
+  if (!unknown)
+    throw ModelError(model.info().name +
+                     ": the tokenizer has no unknown, padding or end-of-text token to build a baseline from; " +
+                     "use a method without baseline");
+  const Tensor& own = ids(side).ids;
+  Tensor baseline = at::full(own.sizes(), *unknown, own.options());
+  if (special.eos && !options.eos_baseline) baseline = at::where(own == *special.eos, own, baseline);
+  if (side == Side::target && model.info().kind == ModelKind::encoder_decoder)
+    baseline.select(1, 0).copy_(own.select(1, 0));
+  return baseline;
+}
+
+std::int64_t ProblemState::held() const {
+  std::int64_t bytes = 0;
+  for (const auto& rows : {embeddings_[0], embeddings_[1], baselines_[0], baselines_[1]})
+    if (rows.defined()) bytes += rows.numel() * kFloat;
+  return bytes;
+}
+
+Inputs ProblemState::inputs_of(const std::vector<Unit>& units, const RowsOf& rows) {
+  const Tensor sequence = sequences_of(units);
+  Inputs pass;
+  const auto fill = [&](Side side, PaddedIds& ids_of_pass, Tensor& embeddings) {
+    if (!ids(side).defined()) return;
+    std::vector<std::int64_t> lengths;
+    for (const Unit& unit : units) lengths.push_back(rows_of(side, unit.sequence));
+    const std::int64_t longest = *std::max_element(lengths.begin(), lengths.end());
+    ids_of_pass = {ids(side).ids.index_select(0, sequence).narrow(1, 0, longest), at::tensor(lengths, at::kLong)};
+    if (!rows) return;
+    embeddings = at::zeros({static_cast<std::int64_t>(units.size()), longest, model.info().hidden});
+    for (std::size_t u = 0; u < units.size(); ++u)
+      embeddings[static_cast<std::int64_t>(u)].narrow(0, 0, lengths[u]).copy_(rows(units[u], side));
+  };
+  fill(Side::target, pass.target, pass.target_embeddings);
+  fill(Side::source, pass.source, pass.source_embeddings);
+  return pass;
+}
+
+Tensor ProblemState::positions_of(const std::vector<Unit>& units, std::int64_t first_step, std::int64_t steps,
+                                  const Tensor& active) const {
+  const Tensor sequence = sequences_of(units);
+  const Tensor asked = positions.index_select(0, sequence).narrow(1, first_step, steps);
+  Tensor wanted = asked >= first_rows_of(units).unsqueeze(1);
+  if (active.defined()) wanted = wanted.logical_and(active.index_select(0, sequence).narrow(1, first_step, steps));
+  return at::where(wanted, asked, kNoStep);
+}
+
+Tensor ProblemState::score_pass(const StepFunction& function, const Tensor& logits, const std::vector<Unit>& units,
+                                std::int64_t first_step, const Tensor& asked) const {
+  const Tensor targets = step_ids.index_select(0, sequences_of(units)).narrow(1, first_step, asked.size(1));
+  Tensor scores = at::empty(asked.sizes(), at::kFloat);
+  const std::int64_t texts = logits.size(0);
+  const std::int64_t together = std::max<std::int64_t>(1, kScoredLogits / (logits.size(1) * logits.size(2)));
+  for (std::int64_t first = 0; first < texts; first += together) {
+    const std::int64_t count = std::min(together, texts - first);
+    const Tensor some = function.score({logits.narrow(0, first, count), targets.narrow(0, first, count)});
+    require_score_shape(some, asked.narrow(0, first, count));
+    scores.narrow(0, first, count).copy_(some);
+  }
+  return at::where(asked != kNoStep, scores, 0.0);
+}
+
+Tensor ProblemState::score_to_cotangents(Tensor& logits, const std::vector<Unit>& units, std::int64_t first_step,
+                                         const Tensor& asked) const {
+  const Tensor targets = step_ids.index_select(0, sequences_of(units)).narrow(1, first_step, asked.size(1));
+  Tensor scores = at::empty(asked.sizes(), at::kFloat);
+  const std::int64_t texts = logits.size(0);
+  const std::int64_t together = std::max<std::int64_t>(1, kScoredLogits / (logits.size(1) * logits.size(2)));
+  for (std::int64_t first = 0; first < texts; first += together) {
+    const std::int64_t count = std::min(together, texts - first);
+    Tensor rows = logits.narrow(0, first, count);
+    Tensor some, cotangents;
+    {
+      at::AutoGradMode with_grad(true);
+      const Tensor leaf = rows.detach().clone().requires_grad_(true);
+      const Tensor mask = asked.narrow(0, first, count) != kNoStep;
+      some = score.score({leaf, targets.narrow(0, first, count)});
+      require_score_shape(some, mask);
+      some = at::where(mask, some.to(at::kFloat), 0.0);
+      if (!some.requires_grad())
+        throw ConfigError(
+            "the attributed function is not differentiable, but the method needs gradients; "
+            "choose another function, or a method that only needs scores");
+      // Steps don't share rows, so one backward of the sum gives every step's own cotangent.
+      cotangents = torch::autograd::grad({some.sum()}, {leaf}).front();
+    }
+    at::NoGradGuard no_grad;
+    scores.narrow(0, first, count).copy_(some);
+    rows.copy_(cotangents);
+  }
+  return scores;
+}
+
+std::vector<Unit> ProblemState::whole() const {
+  std::vector<Unit> units;
+  for (std::int64_t b = 0; b < batch(); ++b) units.push_back({b, 0, 0});
+  return units;
+}
+
+void ProblemState::remember(const std::vector<Unit>& units, const Tensor& logits, const Tensor& scores) {
+  if (!base_scores_.defined()) {
+    base_scores_ = at::zeros({batch(), steps()});
+    const std::int64_t vocabulary = logits.size(2);
+    if (batch() * steps() * vocabulary * kFloat <= plan().cache())
+      base_logits_ = at::empty({batch(), steps(), vocabulary});
+  }
+  for (std::size_t u = 0; u < units.size(); ++u) {
+    const std::int64_t b = units[u].sequence, row = static_cast<std::int64_t>(u);
+    known_[static_cast<std::size_t>(b)] = true;
+    base_scores_[b].copy_(scores[row]);
+    if (base_logits_.defined()) base_logits_[b].copy_(logits[row]);
+  }
+}
+
+const Tensor& ProblemState::base_scores() {
+  std::vector<Unit> unknown;
+  for (const Unit& unit : whole())
+    if (!known_[static_cast<std::size_t>(unit.sequence)]) unknown.push_back(unit);
+  plan().require({plan().demand(unknown, {.steps = steps()}, held())});
+  for (const Pass& pass : plan().passes(unknown, {.steps = steps()}, held())) {
+    const Tensor asked = positions_of(pass.units, 0, steps());
+    const Forward forward = model.forward(inputs_of(pass.units), {.positions = asked});
+    remember(pass.units, forward.logits, score_pass(score, forward.logits, pass.units, 0, asked));
+  }
+  return base_scores_;
+}
+
+Tensor ProblemState::scores(const StepFunction& function) {
+  if (&function == &score) return base_scores();
+  base_scores();
+  if (base_logits_.defined()) return score_pass(function, base_logits_, whole(), 0, positions);
+  drop_prefix();
+  Tensor result = at::empty({batch(), steps()});
+  for (const Pass& pass : plan().passes(whole(), {.steps = steps()}, held())) {
+    const Tensor asked = positions_of(pass.units, 0, steps());
+    const Forward forward = model.forward(inputs_of(pass.units), {.positions = asked});
+    result.index_copy_(0, sequences_of(pass.units), score_pass(function, forward.logits, pass.units, 0, asked));
+  }
+  return result;
+}
+
+Tensor ProblemState::scores(const Nodes& nodes) {
+  drop_prefix();
+  const auto count = static_cast<std::int64_t>(nodes.alphas.size());
+  Tensor result = at::empty({count, batch(), steps()});
+  std::vector<Unit> units;
+  for (std::int64_t k = 0; k < count; ++k) {
+    if (nodes.alphas[static_cast<std::size_t>(k)] == 1.0) {
+      result[k].copy_(base_scores());
+      continue;
+    }
+    for (std::int64_t b = 0; b < batch(); ++b) units.push_back({b, k, 0});
+  }
+  const auto rows = [&](const Unit& unit, Side side) -> Tensor {
+    const std::int64_t length = rows_of(side, unit.sequence);
+    const Tensor end = embedding(side)[unit.sequence].narrow(0, 0, length);
+    if (!attributes(side)) return end;
+    const Tensor start = baseline(side)[unit.sequence].narrow(0, 0, length);
+    return start + nodes.alphas[static_cast<std::size_t>(unit.copy)] * (end - start);
+  };
+  for (const Side side : {Side::source, Side::target}) baseline(side), embedding(side);
+  const PassKind kind{.steps = steps(), .embeddings = true};
+  plan().require({plan().demand(units, kind, held())});
+  Meter meter(*this, static_cast<std::int64_t>(units.size()));
+  for (const Pass& pass : plan().passes(units, kind, held())) {
+    const Tensor asked = positions_of(pass.units, 0, steps());
+    const Forward forward = model.forward(inputs_of(pass.units, rows), {.positions = asked});
+    const Tensor scores = score_pass(score, forward.logits, pass.units, 0, asked);
+    for (std::size_t u = 0; u < pass.units.size(); ++u)
+      result[pass.units[u].copy][pass.units[u].sequence].copy_(scores[static_cast<std::int64_t>(u)]);
+    meter.add(pass.units.size());
+  }
+  return result;
+}
+
+std::vector<std::vector<Unit>> ProblemState::prefix_groups() const {
+  std::vector<std::vector<Unit>> groups;
+  for (const Pass& pass : plan().passes(whole(), {.steps = steps(), .keep_prefix = true}, held())) {
+    std::int64_t bytes = 0;
+    for (const Unit& unit : pass.units) {
+      const std::int64_t more = plan().prefix_bytes(unit.sequence);
+      if (&unit == &pass.units.front() || bytes + more > plan().share()) {
+        groups.emplace_back();
+        bytes = 0;
+      }
+      groups.back().push_back(unit);
+      bytes += more;
+    }
+  }
+  return groups;
+}
+
+std::shared_ptr<const ProblemState::Prefix> ProblemState::prefix_of(const std::vector<Unit>& group) {
+  if (prefix_) {
+    const auto here = [&](const Unit& unit) { return prefix_->place[static_cast<std::size_t>(unit.sequence)] >= 0; };
+    if (std::all_of(group.begin(), group.end(), here)) return prefix_;
+  }
+  drop_prefix();
+  auto prefix = std::make_shared<Prefix>();
+  prefix->place.assign(sequences.size(), -1);
+  for (std::size_t u = 0; u < group.size(); ++u) {
+    prefix->place[static_cast<std::size_t>(group[u].sequence)] = static_cast<std::int64_t>(u);
+    prefix->bytes += plan().prefix_bytes(group[u].sequence);
+  }
+  const bool known = std::all_of(group.begin(), group.end(),
+                                 [&](const Unit& unit) { return known_[static_cast<std::size_t>(unit.sequence)]; });
+  const auto texts = static_cast<std::int64_t>(group.size());
+  const Tensor asked = known ? at::full({texts, 1}, kNoStep, at::kLong) : positions_of(group, 0, steps());
+  prefix->forward = model.forward(inputs_of(group), {.positions = asked, .keep_prefix = true});
+  if (!known) remember(group, prefix->forward.logits, score_pass(score, prefix->forward.logits, group, 0, asked));
+  prefix->forward.logits.reset();
+  if (group.size() == sequences.size()) prefix_ = prefix;
+  return prefix;
+}
+
+SharedPrefix ProblemState::shared(const Prefix& prefix, const std::vector<Unit>& units) {
+  std::vector<std::int64_t> places;
+  for (const Unit& unit : units) places.push_back(prefix.place[static_cast<std::size_t>(unit.sequence)]);
+  return {&prefix.forward, at::tensor(places, at::kLong), first_rows_of(units)};
+}
+
+Tensor ProblemState::scores(const Variants& variants) {
+  const Tensor& either = variants.target_mask.defined() ? variants.target_mask : variants.source_mask;
+  const std::int64_t count = either.defined() ? either.size(0) : 0;
+  const auto mask_of = [&](Side side) { return side == Side::target ? variants.target_mask : variants.source_mask; };
+  /// [rows] bool of one text: rows that become others; undefined: none can.
+  const auto changed = [&](std::int64_t sequence, std::int64_t variant, Side side) -> Tensor {
+    if (!mask_of(side).defined()) return {};
+    const std::int64_t length = rows_of(side, sequence);
+    return mask_of(side)[variant].narrow(0, 0, length).logical_and(replaced(side)[sequence].narrow(0, 0, length));
+  };
+  const bool sharing = shares_prefixes();
+  // Of every variant of a text the first row that differs; a text that no step sees changed is not run.
+  std::vector<std::vector<Unit>> units(sequences.size());
+  std::int64_t total = 0;
+  for (std::int64_t b = 0; b < batch(); ++b)
+    for (std::int64_t p = 0; p < count; ++p) {
+      std::int64_t first = -1;
+      if (const Tensor source = changed(b, p, Side::source); source.defined() && source.any().item<bool>()) first = 0;
+      if (const Tensor target = changed(b, p, Side::target); first < 0 && target.defined() && target.any().item<bool>())
+        first = sharing ? at::nonzero(target)[0].item<std::int64_t>() : 0;
+      if (first < 0) continue;
+      units[static_cast<std::size_t>(b)].push_back({b, p, first});
+      ++total;
+    }
+  const auto rows = [&](const Unit& unit, Side side) {
+    const std::int64_t length = rows_of(side, unit.sequence);
+    const Tensor end = embedding(side)[unit.sequence].narrow(0, 0, length);
+    const Tensor other = changed(unit.sequence, unit.copy, side);
+    if (!other.defined()) return end;
+    return at::where(other.unsqueeze(-1), baseline(side)[unit.sequence].narrow(0, 0, length), end);
+  };
+
+  for (const Side side : {Side::source, Side::target}) baseline(side), embedding(side);
+  if (!sharing) drop_prefix();
+  const PassKind kind{.steps = steps(), .embeddings = true};
+  std::vector<PassPlan::Demand> demands;
+  for (const Unit& text : whole()) {
+    const std::int64_t beside = held() + (sharing ? plan().prefix_bytes(text.sequence) : 0);
+    demands.push_back(plan().demand({text}, {.steps = steps(), .keep_prefix = sharing}, held()));
+    demands.push_back(plan().demand(units[static_cast<std::size_t>(text.sequence)], kind, beside));
+  }
+  plan().require(demands);
+  Tensor result = at::empty({count, batch(), steps()});
+  Meter meter(*this, total);
+  for (const auto& group : sharing ? prefix_groups() : std::vector<std::vector<Unit>>{whole()}) {
+    const auto prefix = sharing ? prefix_of(group) : nullptr;
+    if (!prefix) base_scores();
+    std::vector<Unit> all;
+    for (const Unit& text : group) {
+      result.select(1, text.sequence).copy_(base_scores_[text.sequence]);
+      const auto& some = units[static_cast<std::size_t>(text.sequence)];
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    const std::int64_t beside = held() + (prefix ? prefix->bytes : 0);
+    for (const Pass& pass : plan().passes(all, kind, beside)) {
+      const Tensor asked = positions_of(pass.units, 0, steps());
+      ForwardRequest request{.positions = asked};
+      if (prefix) request.shared = shared(*prefix, pass.units);
+      const Forward forward = model.forward(inputs_of(pass.units, rows), request);
+      const Tensor scores = score_pass(score, forward.logits, pass.units, 0, asked);
+      for (std::size_t u = 0; u < pass.units.size(); ++u) {
+        // Steps before the first changed row keep the score of the unchanged text.
+        const Tensor mask = asked[static_cast<std::int64_t>(u)] != kNoStep;
+        Tensor into = result[pass.units[u].copy][pass.units[u].sequence];
+        into.copy_(at::where(mask, scores[static_cast<std::int64_t>(u)], into));
+      }
+      meter.add(pass.units.size());
+    }
+  }
+  return result;
+}
+
+Forward ProblemState::observe(const ObserveRequest& request) {
+  drop_prefix();
+  Forward forward = model.forward(
+      inputs, {.positions = positions, .attentions = request.attentions, .layer_states = request.layer_states});
+  if (std::find(known_.begin(), known_.end(), false) != known_.end())
+    remember(whole(), forward.logits, score_pass(score, forward.logits, whole(), 0, positions));
+  return forward;
+}
+
+void ProblemState::Meter::add(std::size_t units) {
+  done_ += static_cast<std::int64_t>(units);
+  if (state_.options.progress) state_.options.progress(done_, total_);
+}
+
+}  // namespace whence

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "pass_plan.h"
+#include "whence/problem.h"
+
+namespace whence {
+
+/// Everything behind a Problem: its texts, what is known of them, and how passes over them are made.
+class ProblemState {
+ public:
+  ProblemState(const Model& model, const StepFunction& score, std::vector<Sequence> sequences,
+               Problem::Options options);
+
+  const Model& model;
+  const StepFunction& score;
+  const std::vector<Sequence> sequences;
+  const Problem::Options options;
+  Inputs inputs;                          ///< ids alone
+  Tensor positions, step_mask, step_ids;  ///< [B,T]
+  std::vector<std::int64_t> rows;         ///< of each target, up to the last one that a step reads
+  const Work work_before;
+  bool reduced_hidden = false;
+
+  std::int64_t batch() const { return inputs.target.ids.size(0); }
+  std::int64_t steps() const { return positions.size(1); }
+  const PaddedIds& ids(Side side) const { return side == Side::source ? inputs.source : inputs.target; }
+  std::int64_t length(Side side) const { return ids(side).defined() ? ids(side).ids.size(1) : 0; }
+  /// Rows of a sequence that passes compute.
+  std::int64_t rows_of(Side side, std::int64_t sequence) const;
+  bool attributes(Side side) const;
+  const Tensor& embedding(Side side);
+  const Tensor& baseline(Side side);
+  /// [B,L] or [B,S] bool: tokens that the baseline replaces by others.
+  const Tensor& replaced(Side side);
+
+  const PassPlan& plan() const { return *plan_; }
+  /// Bytes that are held between passes, a prefix not counted.
+  std::int64_t held() const;
+  /// Whether later passes may take rows of earlier ones.
+  bool shares_prefixes() const { return model.info().pass_bytes.prefix_row > 0 && !inputs.source.defined(); }
+
+  /// Rows of one text as embeddings, [rows,D].
+  using RowsOf = std::function<Tensor(const Unit&, Side)>;
+  /// Texts of a pass; without `rows` as they are.
+  Inputs inputs_of(const std::vector<Unit>& units, const RowsOf& rows = {});
+  /// [U,T'] of some steps: -1 where a step reads a row that is not computed, or where `active` [B,T] is false.
+  Tensor positions_of(const std::vector<Unit>& units, std::int64_t first_step, std::int64_t steps,
+                      const Tensor& active = {}) const;
+  /// Scores [U,T'] of the steps of a pass under any function, zero where there is none.
+  Tensor score_pass(const StepFunction& function, const Tensor& logits, const std::vector<Unit>& units,
+                    std::int64_t first_step, const Tensor& positions) const;
+  /// The same under the problem's score; turns the logits into the cotangents of these scores.
+  Tensor score_to_cotangents(Tensor& logits, const std::vector<Unit>& units, std::int64_t first_step,
+                             const Tensor& positions) const;
+
+  /// Units of all sequences as they are.
+  std::vector<Unit> whole() const;
+  /// Scores of the sequences as they are, [B,T], from logits if they are remembered.
+  Tensor scores(const StepFunction& function);
+  const Tensor& base_scores();
+  /// Takes what a pass over unchanged sequences found.
+  void remember(const std::vector<Unit>& units, const Tensor& logits, const Tensor& scores);
+  Tensor scores(const Nodes& nodes);
+  Tensor scores(const Variants& variants);
+  /// One pass over the whole sequences.
+  Forward observe(const ObserveRequest& request);
+
+  /// A pass over unchanged sequences whose rows later passes share.
+  struct Prefix {
+    Forward forward;
+    std::vector<std::int64_t> place;  ///< of each sequence in the pass; -1: not in it
+    std::int64_t bytes = 0;
+  };
+  /// Sequences whose prefixes may be held together, in order.
+  std::vector<std::vector<Unit>> prefix_groups() const;
+  /// The prefix of a group; kept until a request that has no use for it if the group is all there is.
+  std::shared_ptr<const Prefix> prefix_of(const std::vector<Unit>& group);
+  void drop_prefix() { prefix_.reset(); }
+  /// What passes over these units take from a prefix.
+  static SharedPrefix shared(const Prefix& prefix, const std::vector<Unit>& units);
+
+  /// Counts units of a request for progress.
+  class Meter {
+   public:
+    Meter(const ProblemState& state, std::int64_t total) : state_(state), total_(total) {}
+    void add(std::size_t units);
+
+   private:
+    const ProblemState& state_;
+    std::int64_t total_, done_ = 0;
+  };
+
+ private:
+  Tensor baseline_ids(Side side) const;
+
+  std::optional<PassPlan> plan_;
+  Tensor embeddings_[2], baselines_[2], replaced_[2];  ///< by Side; made when first asked for
+  Tensor base_scores_, base_logits_;                   ///< [B,T], [B,T,V] if they are small enough
+  std::vector<bool> known_;                            ///< sequences whose base scores were found
+  std::shared_ptr<const Prefix> prefix_;
+};
+
+}  // namespace whence
