@@ -62,6 +62,7 @@ void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request
   sides.first_changed_only = request.first_changed_only;
   for (std::int64_t first = 0; first < request.steps; first += pass.steps_at_once) {
     const std::int64_t count = std::min(pass.steps_at_once, request.steps - first);
+    if (!asked.narrow(1, first, count).ge(0).any().item<bool>()) continue;  // no text has a step here
     Gradients gradients = state.model.pull_back(forward, {logits.narrow(1, first, count), first}, sides);
     take(gradients, request.first_step + first, count);
   }
