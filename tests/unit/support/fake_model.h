@@ -77,7 +77,7 @@ class FakeModel final : public Model, public ValueZeroing {
       trace->first_changed = request.shared.first_changed;
       check_shared(inputs, request, trace->target);
     }
-    count_forward(inputs, *trace);
+    count_forward(inputs, request, *trace);
 
     trace->average = at::matmul(fading(trace->target.size(1), 0.7), trace->target);
     if (trace->source.defined())
@@ -186,9 +186,11 @@ class FakeModel final : public Model, public ValueZeroing {
     }
   }
 
-  void count_forward(const Inputs& inputs, const FakeTrace& trace) const {
+  void count_forward(const Inputs& inputs, const ForwardRequest& request, const FakeTrace& trace) const {
     ++work_.forward_passes;
-    work_.forward_rows += (inputs.target.lengths - trace.first_changed).sum().item<std::int64_t>();
+    const bool whole = request.keep_prefix || request.attentions;
+    const Tensor ends = whole ? inputs.target.lengths : trace.positions.amax(1) + 1;
+    work_.forward_rows += (ends - trace.first_changed).clamp_min(0).sum().item<std::int64_t>();
     if (trace.source.defined()) work_.forward_rows += trace.source_lengths.sum().item<std::int64_t>();
     work_.head_rows += trace.positions.ge(0).sum().item<std::int64_t>();
   }
