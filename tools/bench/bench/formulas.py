@@ -60,7 +60,8 @@ FORMULAS = {
     "input_x_gradient": gradient,
     "integrated_gradients": integrated_gradients,
     "occlusion": occlusion,
-    "attention": lambda size: Rows(size.rows),
+    # Captures are made to the end of the text.
+    "attention": lambda size: Rows(size.tokens),
     "sequential_integrated_gradients": sequential_integrated_gradients,
     "sequential_integrated_gradients_sum": occlusion,
 }
