@@ -72,8 +72,8 @@ struct CotangentSteps {
 };
 
 /// Cotangents of the mixed values -> of queries, keys and values as they stand in `rows`: `mixed` -> `result` [C,Q], C
-/// packed rows of `texts`. With `read_only`, `mixed` has one row for each step, at the position it is read, in the order
-/// of `texts`; else it has the packed rows. Cotangents of keys and values before a segment's start are dropped.
+/// packed rows of `texts`. With `read_only`, `mixed` has one row for each step, at the position it is read, in the
+/// order of `texts`; else it has the packed rows. Cotangents of keys and values before a segment's start are dropped.
 template <class T>
 void attention_pull_back(const AttentionShape& shape, const AttentionRules& rules, const RowLayout& layout,
                          std::size_t layer, const Tensor& rows, const std::vector<CotangentSteps>& texts,

@@ -61,8 +61,9 @@ DecoderRules read_rules(const std::vector<BackwardRule>& rules, const PassTrace*
     if (rule.operation == "gate_product") result.gate_factor = factor_of(rule);
     if (rule.rule == kDeepLift) {
       if (!reference)
-        throw ConfigError("backward rule deeplift of activation: there is no reference pass; give the traced pass "
-                          "over the baseline");
+        throw ConfigError(
+            "backward rule deeplift of activation: there is no reference pass; give the traced pass "
+            "over the baseline");
       result.reference = reference;
     }
   }

@@ -158,8 +158,7 @@ void BlockForward<T>::finish(const Tensor& mixed, Tensor& x, BlockTrace* trace) 
       for (std::int64_t r = 0; r < count; ++r)
         kernels<T>().add_scaled(block + r * kPanelWidth, T(1), columns, tile + r * hidden + column);
     };
-    for (std::int64_t r = 0; r < count; ++r)
-      own.mixed.put(r, 0, values + (first + r) * queries, nullptr, queries);
+    for (std::int64_t r = 0; r < count; ++r) own.mixed.put(r, 0, values + (first + r) * queries, nullptr, queries);
     own.mixed.multiply(matrices_.output, count, add_to_stream);
     add_bias(weights_.output.bias, 0, hidden, count, tile, hidden);
 
@@ -237,8 +236,7 @@ Tensor BlockPullBack<T>::through_mlp(Tensor& c, const std::vector<std::int64_t>&
              std::vector<T>(static_cast<std::size_t>(kRowsPerTile * hidden))};
     T* tile = cotangents + first * hidden;
     const auto traced = [&](std::int64_t r) { return rows[static_cast<std::size_t>(first + r)]; };
-    for (std::int64_t r = 0; r < count; ++r)
-      own.outer.put(r, 0, tile + r * hidden, nullptr, hidden);
+    for (std::int64_t r = 0; r < count; ++r) own.outer.put(r, 0, tile + r * hidden, nullptr, hidden);
     own.outer.multiply(matrices_.down, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
       for (std::int64_t r = 0; r < count; ++r) {
         const std::int64_t at = traced(r) * inner + column;
@@ -309,8 +307,7 @@ void BlockPullBack<T>::through_heads(Tensor& heads, Tensor& c, const std::vector
     for (std::int64_t r = 0; r < count; ++r) {
       const std::int64_t traced = rows[static_cast<std::size_t>(first + r)];
       add_norm_pull_back(data<T>(trace_.attention_normed) + traced * hidden, data<T>(trace_.attention_inverse)[traced],
-                         rules_.frozen_norms, hidden, own.sums.data() + r * hidden,
-                         cotangents + (first + r) * hidden);
+                         rules_.frozen_norms, hidden, own.sums.data() + r * hidden, cotangents + (first + r) * hidden);
     }
   });
 }

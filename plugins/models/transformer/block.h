@@ -72,7 +72,7 @@ class BlockForward {
 struct BlockRules {
   AttentionRules attention;
   bool frozen_norms = false;
-  double gate_factor = 1;                  ///< of the cotangents of both branches of activation(gate) * up
+  double gate_factor = 1;                 ///< of the cotangents of both branches of activation(gate) * up
   const BlockTrace* reference = nullptr;  ///< "deeplift": the slope of the activation between this pass and the traced
 };
 
@@ -88,8 +88,7 @@ class BlockPullBack {
   Tensor through_mlp(Tensor& c, const std::vector<std::int64_t>& rows) const;
   /// Adds to c [C,D] what comes through the attention: `heads` [C,Q] are cotangents of queries, keys and values, which
   /// are overwritten.
-  void through_heads(Tensor& heads, Tensor& c, const std::vector<std::int64_t>& rows,
-                     const RowAngles<T>* angles) const;
+  void through_heads(Tensor& heads, Tensor& c, const std::vector<std::int64_t>& rows, const RowAngles<T>* angles) const;
 
  private:
   void head_row(T* row, std::int64_t traced, const RowAngles<T>* angles) const;

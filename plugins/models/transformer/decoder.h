@@ -18,7 +18,7 @@ struct DecoderTrace {
 /// What a pass through the blocks runs over and is to bring along.
 struct DecoderPass {
   const RowLayout& layout;
-  const std::vector<std::int64_t>& lengths;  ///< whole length of every text of the batch
+  const std::vector<std::int64_t>& lengths;     ///< whole length of every text of the batch
   std::vector<Tensor>* attentions = nullptr;    ///< takes N tensors [B,H,L,L], L the longest text
   std::vector<Tensor>* block_inputs = nullptr;  ///< takes N tensors [R,D]
   DecoderTrace* trace = nullptr;
@@ -33,7 +33,8 @@ struct DecoderWeights {
   Projection head;    ///< with the gain of the final norm
 };
 
-/// A stack of blocks with its embedding and head. T is float, or double for checking. Immutable once made. [thread: any]
+/// A stack of blocks with its embedding and head. T is float, or double for checking. Immutable once made. [thread:
+/// any]
 template <class T>
 class Decoder {
  public:

@@ -79,8 +79,8 @@ Tensor index_tensor(const std::vector<std::int64_t>& numbers) { return at::tenso
 
 /// Cotangents of the states that the head reads: through head and final norm, [S',D].
 template <class T>
-Tensor at_read_rows(const Decoder<T>& decoder, const PassTrace& trace, const Packing& packing,
-                    const Tensor& cotangents, std::int64_t first_step, bool frozen) {
+Tensor at_read_rows(const Decoder<T>& decoder, const PassTrace& trace, const Packing& packing, const Tensor& cotangents,
+                    std::int64_t first_step, bool frozen) {
   const std::int64_t steps = cotangents.size(1), hidden = decoder.config().hidden;
   std::vector<std::int64_t> source;
   for (const std::int64_t index : packing.read_index()) {

@@ -30,8 +30,8 @@ struct DecoderRules {
 /// other.
 struct PackedCotangents {
   std::vector<CotangentSteps> texts;
-  std::int64_t rows = 0;      ///< C
-  Tensor embeddings;          ///< [C,D]
+  std::int64_t rows = 0;       ///< C
+  Tensor embeddings;           ///< [C,D]
   std::vector<Tensor> layers;  ///< [C,D] each, as asked
 };
 
@@ -40,7 +40,6 @@ struct PackedCotangents {
 /// cotangents go through a layer before the next one is touched; none is carried behind the position it is read at.
 template <class T>
 PackedCotangents pull_back(const Decoder<T>& decoder, const PassTrace& trace, const Tensor& cotangents,
-                           std::int64_t first_step, const std::vector<std::int64_t>& layers,
-                           const DecoderRules& rules);
+                           std::int64_t first_step, const std::vector<std::int64_t>& layers, const DecoderRules& rules);
 
 }  // namespace whence::transformer

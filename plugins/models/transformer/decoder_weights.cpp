@@ -29,10 +29,10 @@ Projection stacked(const std::vector<Projection>& projections) {
 
 BlockWeights read_block(const DecoderConfig& c, WeightReader& reader, std::int64_t layer) {
   BlockWeights block;
-  block.query_key_value = stacked(
-      {reader.take_rotary_projection("query", layer, c.heads, c.head_size, c.hidden, c.attention_bias),
-       reader.take_rotary_projection("key", layer, c.key_value_heads, c.head_size, c.hidden, c.attention_bias),
-       reader.take_projection("value", layer, c.key_value_heads * c.head_size, c.hidden, c.attention_bias)});
+  block.query_key_value =
+      stacked({reader.take_rotary_projection("query", layer, c.heads, c.head_size, c.hidden, c.attention_bias),
+               reader.take_rotary_projection("key", layer, c.key_value_heads, c.head_size, c.hidden, c.attention_bias),
+               reader.take_projection("value", layer, c.key_value_heads * c.head_size, c.hidden, c.attention_bias)});
   block.query_key_value.gain = read_norm(reader, reader.name("attention_norm", layer), c.hidden);
   block.output = reader.take_projection("attention_output", layer, c.hidden, c.heads * c.head_size, c.output_bias);
   if (c.query_key_norm) {
@@ -58,8 +58,7 @@ DecoderWeights read_decoder_weights(DecoderConfig& config, WeightReader& reader)
   const std::string head_name = reader.name("head") + ".weight";
   const bool own =
       config.own_head == Presence::always || (config.own_head == Presence::if_stored && reader.has(head_name));
-  result.head.parts.push_back(own ? reader.take_matrix(head_name, config.vocabulary, config.hidden)
-                                  : result.embedding);
+  result.head.parts.push_back(own ? reader.take_matrix(head_name, config.vocabulary, config.hidden) : result.embedding);
   result.head.gain = result.final_norm;
   return result;
 }
@@ -73,8 +72,7 @@ Rotary read_rotary(const DecoderConfig& config, WeightReader& reader) {
 WeightBytes weight_bytes(const DecoderConfig& c, const WeightPolicy& policy) {
   const auto bytes = [](Precision precision) -> std::int64_t { return precision == Precision::full ? 4 : 2; };
   const std::int64_t both = bytes(policy.forward) + bytes(policy.backward);
-  const std::int64_t block =
-      c.hidden * ((2 * c.heads + 2 * c.key_value_heads) * c.head_size + 3 * c.inner) * both;
+  const std::int64_t block = c.hidden * ((2 * c.heads + 2 * c.key_value_heads) * c.head_size + 3 * c.inner) * both;
   const std::int64_t head = c.vocabulary * c.hidden * both;
   if (policy.resident) return {block * std::ssize(c.layers) + head, 0};
   return {0, block + std::min(head, Head<float>::kSlice * c.hidden * both)};

@@ -9,7 +9,6 @@
 namespace whence::transformer {
 namespace {
 
-
 /// Tiles of rows as left factors, filled by `read(row)`.
 template <class T, class Read>
 std::vector<FactorRows<T>> factor_tiles(Precision precision, std::int64_t rows, std::int64_t depth, const Read& read) {
@@ -87,8 +86,7 @@ Tensor Head<T>::forward(const Tensor& rows) const {
   const std::int64_t count = rows.size(0), depth = rows.size(1);
   Tensor logits = at::empty({count, vocabulary()}, rows.options());
   const T* x = rows.const_data_ptr<T>();
-  const auto tiles =
-      factor_tiles<T>(policy_.forward, count, depth, [&](std::int64_t row) { return x + row * depth; });
+  const auto tiles = factor_tiles<T>(policy_.forward, count, depth, [&](std::int64_t row) { return x + row * depth; });
   PackedMatrix<T> scratch;
   for (const auto& slice : slices_)
     multiply_tiles(tiles, count, forward_of(*slice, scratch), logits.data_ptr<T>() + slice->first, vocabulary(),
@@ -103,9 +101,8 @@ Tensor Head<T>::pull_back(const Tensor& cotangents) const {
   const T* c = cotangents.const_data_ptr<T>();
   PackedMatrix<T> scratch;
   for (const auto& slice : slices_) {
-    const auto tiles = factor_tiles<T>(policy_.backward, count, slice->count, [&](std::int64_t row) {
-      return c + row * vocabulary() + slice->first;
-    });
+    const auto tiles = factor_tiles<T>(policy_.backward, count, slice->count,
+                                       [&](std::int64_t row) { return c + row * vocabulary() + slice->first; });
     multiply_tiles(tiles, count, backward_of(*slice, scratch), result.data_ptr<T>(), weights_.in(), /*add=*/true);
   }
   return result;

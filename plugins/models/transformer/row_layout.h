@@ -17,8 +17,8 @@ struct KeyValues {
 
 /// Neighbouring positions of one text, in neighbouring rows of a pass.
 struct Segment {
-  std::int64_t text = 0;             ///< which text of the batch
-  std::int64_t row = 0;              ///< row of the first position
+  std::int64_t text = 0;              ///< which text of the batch
+  std::int64_t row = 0;               ///< row of the first position
   std::int64_t start = 0, count = 0;  ///< positions [start, start + count)
   const KeyValues* prefix = nullptr;  ///< holds the positions before `start`, when there are any
   std::int64_t prefix_text = 0;       ///< which text of `prefix`

@@ -68,8 +68,9 @@ bool holds_any(const std::string& text, const std::vector<std::string>& stops) {
 
 }  // namespace
 
-Generation generate_texts(const Decoder<float>& decoder, const Tokenizer& tokenizer, const std::vector<TokenIds>& prompts,
-                          const GenerationConfig& config, const TokenIds& eos, const GenerationProgress& progress) {
+Generation generate_texts(const Decoder<float>& decoder, const Tokenizer& tokenizer,
+                          const std::vector<TokenIds>& prompts, const GenerationConfig& config, const TokenIds& eos,
+                          const GenerationProgress& progress) {
   check_generation(config);
   if (std::find(config.stop.begin(), config.stop.end(), "") != config.stop.end())
     throw ConfigError("stop: expected texts that are not empty");

@@ -134,8 +134,9 @@ Tensor padded(const Tensor& rows, const RowLayout& layout, std::int64_t longest)
   Tensor result = at::zeros({std::ssize(layout.segments), longest, rows.size(1)}, rows.options());
   for (const Segment& segment : layout.segments)
     if (segment.count > 0)
-      result.select(0, segment.text).narrow(0, segment.start, segment.count).copy_(
-          rows.narrow(0, segment.row, segment.count));
+      result.select(0, segment.text)
+          .narrow(0, segment.start, segment.count)
+          .copy_(rows.narrow(0, segment.row, segment.count));
   return result;
 }
 
@@ -149,10 +150,10 @@ Tensor unpacked(const PackedCotangents& packed, const Tensor& rows, const RowLay
     for (std::int64_t i = 0; i < positions; ++i)
       for (std::int64_t k = text.active[static_cast<std::size_t>(i)]; k < std::ssize(text.step); ++k) {
         const std::int64_t position = first_changed_only ? 0 : segment.start + i;
-        std::copy_n(rows.const_data_ptr<float>() + text.row(i, k) * hidden, hidden,
-                    result.mutable_data_ptr<float>() +
-                        ((segment.text * result.size(1) + position) * steps + text.step[static_cast<std::size_t>(k)]) *
-                            hidden);
+        std::copy_n(
+            rows.const_data_ptr<float>() + text.row(i, k) * hidden, hidden,
+            result.mutable_data_ptr<float>() +
+                ((segment.text * result.size(1) + position) * steps + text.step[static_cast<std::size_t>(k)]) * hidden);
       }
   }
   return result;
@@ -286,8 +287,8 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
         rows.push_back(row.row);
         places.push_back(row.text * steps + row.step);
       }
-      const Tensor normed = decoder_->normalise_rows(states.index_select(0, at::tensor(rows, at::kLong)),
-                                                     &trace->pass.final_inverse);
+      const Tensor normed =
+          decoder_->normalise_rows(states.index_select(0, at::tensor(rows, at::kLong)), &trace->pass.final_inverse);
       const Tensor some = decoder_->head().forward(normed);
       counters_.head_rows += some.size(0);
       logits = some.size(0) == logits.size(0) ? some : logits.index_copy_(0, at::tensor(places, at::kLong), some);
@@ -314,7 +315,8 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   if (!trace || !trace->traced)
     throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
   if (request.source) throw InputError("a decoder-only model has no source to take gradients at");
-  const std::int64_t steps = cotangents.logits.defined() && cotangents.logits.dim() == 3 ? cotangents.logits.size(1) : 0;
+  const std::int64_t steps =
+      cotangents.logits.defined() && cotangents.logits.dim() == 3 ? cotangents.logits.size(1) : 0;
   if (steps == 0 || cotangents.first_step < 0 || cotangents.first_step + steps > forward.logits.size(1) ||
       cotangents.logits.size(0) != forward.logits.size(0) || cotangents.logits.size(2) != forward.logits.size(2))
     throw std::invalid_argument("expected cotangents [B,T',V] of some steps of the logits, [B,T,V]");

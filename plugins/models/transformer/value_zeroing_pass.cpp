@@ -26,7 +26,8 @@ void without_each_value(const AttentionShape& shape, const RowLayout& layout, st
   const std::int64_t width = shape.queries(), head = shape.head_size, seen = read.position + 1;
   for (std::int64_t j = 0; j < seen; ++j)
     std::copy_n(mixed.const_data_ptr<float>() + read.row * width, width, out + j * width);
-  const Segment& segment = layout.segments[static_cast<std::size_t>(layout.segment[static_cast<std::size_t>(read.row)])];
+  const Segment& segment =
+      layout.segments[static_cast<std::size_t>(layout.segment[static_cast<std::size_t>(read.row)])];
   for (const std::int64_t h : heads) {
     const auto weights = attention_weights<float>(shape, layout, layer, rows, read.row, h);
     const KeyValueRows<float> source(shape, segment, layer, rows.const_data_ptr<float>(),

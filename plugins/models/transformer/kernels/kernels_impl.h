@@ -59,8 +59,7 @@ inline void tile(const T* a, std::int64_t row_stride, std::int64_t depth_stride,
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
-    for (int v = 0; v < kTileVectors; ++v)
-      sums[r][v] = add ? load(out + r * out_stride + v * kLanes<T>) : Vector<T>{};
+    for (int v = 0; v < kTileVectors; ++v) sums[r][v] = add ? load(out + r * out_stride + v * kLanes<T>) : Vector<T>{};
   for (std::int64_t k = 0; k < depth; ++k) {
     const T* row = b + k * kPanelWidth;
     Vector<T> right[kTileVectors];
@@ -104,7 +103,7 @@ void product(const T* a, std::int64_t row_stride, std::int64_t depth_stride, std
           tile<T, 4>(left, row_stride, depth_stride, b, depth, to, out_stride, add);
           break;
         case 5:
-          tile<T, kTileRows < 5 ? kTileRows : 5>(left, row_stride, depth_stride, b, depth, to, out_stride, add);
+          tile < T, kTileRows<5 ? kTileRows : 5>(left, row_stride, depth_stride, b, depth, to, out_stride, add);
           break;
         default:
           tile<T, kTileRows>(left, row_stride, depth_stride, b, depth, to, out_stride, add);
@@ -186,7 +185,7 @@ void product_bf16(const BFloat16Bits* a, std::int64_t row_stride, std::int64_t r
           tile_bf16<4>(left, row_stride, b, pairs, to, out_stride, add);
           break;
         case 5:
-          tile_bf16<kTileRows < 5 ? kTileRows : 5>(left, row_stride, b, pairs, to, out_stride, add);
+          tile_bf16 < kTileRows<5 ? kTileRows : 5>(left, row_stride, b, pairs, to, out_stride, add);
           break;
         default:
           tile_bf16<kTileRows>(left, row_stride, b, pairs, to, out_stride, add);
@@ -325,8 +324,8 @@ inline void activation_at(Activation activation, Vector<T> x, Vector<T>& value, 
       const Vector<T> inner = kTanhScale * (x + kTanhCube * x * x * x);
       const Vector<T> tanh = T(1) - T(2) / (exponential(T(2) * inner) + T(1));
       value = T(0.5) * x * (T(1) + tanh);
-      slope = T(0.5) * (T(1) + tanh) +
-              T(0.5) * x * (T(1) - tanh * tanh) * kTanhScale * (T(1) + T(3) * kTanhCube * x * x);
+      slope =
+          T(0.5) * (T(1) + tanh) + T(0.5) * x * (T(1) - tanh * tanh) * kTanhScale * (T(1) + T(3) * kTanhCube * x * x);
       return;
     }
     case Activation::relu:

@@ -33,9 +33,9 @@ PackedMatrix<T>::PackedMatrix(std::int64_t depth, std::int64_t width, Precision 
     : depth_(depth), width_(width), precision_(precision) {
   if (precision == Precision::bfloat16 && sizeof(T) != sizeof(float))
     throw std::invalid_argument("products of doubles are not rounded to bfloat16");
-  const at::ScalarType type = precision == Precision::bfloat16   ? at::kBFloat16
-                              : sizeof(T) == sizeof(float) ? at::kFloat
-                                                           : at::kDouble;
+  const at::ScalarType type = precision == Precision::bfloat16 ? at::kBFloat16
+                              : sizeof(T) == sizeof(float)     ? at::kFloat
+                                                               : at::kDouble;
   numbers_ = at::empty({panels() * padded_depth() * kPanelWidth}, type);
 }
 
