@@ -10,24 +10,12 @@ PackedBlocks<T>::PackedBlocks(std::vector<BlockWeights> blocks, WeightPolicy pol
 
 template <class T>
 const ForwardMatrices<T>& PackedBlocks<T>::forward(std::size_t layer, ForwardMatrices<T>& scratch) const {
-  if (!policy_.resident) {
-    pack(blocks_[layer], scratch);
-    return scratch;
-  }
-  Kept& kept = *kept_[layer];
-  std::call_once(kept.forward_once, [&] { pack(blocks_[layer], kept.forward); });
-  return kept.forward;
+  return kept_[layer]->forward.get(policy_.resident, scratch, [&](auto& into) { pack(blocks_[layer], into); });
 }
 
 template <class T>
 const BackwardMatrices<T>& PackedBlocks<T>::backward(std::size_t layer, BackwardMatrices<T>& scratch) const {
-  if (!policy_.resident) {
-    pack(blocks_[layer], scratch);
-    return scratch;
-  }
-  Kept& kept = *kept_[layer];
-  std::call_once(kept.backward_once, [&] { pack(blocks_[layer], kept.backward); });
-  return kept.backward;
+  return kept_[layer]->backward.get(policy_.resident, scratch, [&](auto& into) { pack(blocks_[layer], into); });
 }
 
 template <class T>

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "packed_once.h"
 #include "projection.h"
 
 namespace whence::transformer {
@@ -49,9 +49,8 @@ class PackedBlocks {
 
  private:
   struct Kept {
-    std::once_flag forward_once, backward_once;
-    ForwardMatrices<T> forward;
-    BackwardMatrices<T> backward;
+    PackedOnce<ForwardMatrices<T>> forward;
+    PackedOnce<BackwardMatrices<T>> backward;
   };
 
   void pack(const BlockWeights& block, ForwardMatrices<T>& into) const;

@@ -57,28 +57,16 @@ Head<T>::Head(Projection weights, WeightPolicy policy) : weights_(std::move(weig
 
 template <class T>
 const PackedMatrix<T>& Head<T>::forward_of(Slice& slice, PackedMatrix<T>& scratch) const {
-  const auto pack = [&](PackedMatrix<T>& into) {
+  return slice.forward.get(policy_.resident, scratch, [&](PackedMatrix<T>& into) {
     weights_.pack_forward(policy_.forward, slice.first, slice.count, into);
-  };
-  if (!policy_.resident) {
-    pack(scratch);
-    return scratch;
-  }
-  std::call_once(slice.forward_once, [&] { pack(slice.forward); });
-  return slice.forward;
+  });
 }
 
 template <class T>
 const PackedMatrix<T>& Head<T>::backward_of(Slice& slice, PackedMatrix<T>& scratch) const {
-  const auto pack = [&](PackedMatrix<T>& into) {
+  return slice.backward.get(policy_.resident, scratch, [&](PackedMatrix<T>& into) {
     weights_.pack_backward(policy_.backward, slice.first, slice.count, into);
-  };
-  if (!policy_.resident) {
-    pack(scratch);
-    return scratch;
-  }
-  std::call_once(slice.backward_once, [&] { pack(slice.backward); });
-  return slice.backward;
+  });
 }
 
 template <class T>

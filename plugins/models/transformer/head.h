@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
 #include "block_weights.h"
 
@@ -26,8 +25,7 @@ class Head {
  private:
   struct Slice {
     std::int64_t first = 0, count = 0;
-    std::once_flag forward_once, backward_once;
-    PackedMatrix<T> forward, backward;
+    PackedOnce<PackedMatrix<T>> forward, backward;
   };
 
   const PackedMatrix<T>& forward_of(Slice& slice, PackedMatrix<T>& scratch) const;

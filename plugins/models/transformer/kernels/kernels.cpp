@@ -5,35 +5,19 @@
 
 namespace whence::transformer {
 
-template <>
-const Kernels<float>& kernels_for(InstructionSet set) {
+template <class T>
+const Kernels<T>& kernels_for(InstructionSet set) {
   switch (set) {
 #if defined(__x86_64__)
     case InstructionSet::avx2:
-      return avx2::float_kernels();
+      return avx2::table<T>();
     case InstructionSet::avx512:
-      return avx512::float_kernels();
+      return avx512::table<T>();
     case InstructionSet::avx512_bf16:
-      return avx512_bf16::float_kernels();
+      return avx512_bf16::table<T>();
 #endif
     default:
-      return portable::float_kernels();
-  }
-}
-
-template <>
-const Kernels<double>& kernels_for(InstructionSet set) {
-  switch (set) {
-#if defined(__x86_64__)
-    case InstructionSet::avx2:
-      return avx2::double_kernels();
-    case InstructionSet::avx512:
-      return avx512::double_kernels();
-    case InstructionSet::avx512_bf16:
-      return avx512_bf16::double_kernels();
-#endif
-    default:
-      return portable::double_kernels();
+      return portable::table<T>();
   }
 }
 
@@ -43,6 +27,8 @@ const Kernels<T>& kernels() {
   return chosen;
 }
 
+template const Kernels<float>& kernels_for(InstructionSet);
+template const Kernels<double>& kernels_for(InstructionSet);
 template const Kernels<float>& kernels();
 template const Kernels<double>& kernels();
 

@@ -3,7 +3,13 @@
 
 namespace whence::transformer::avx2 {
 
-const Kernels<float>& float_kernels() { return kFloatKernels; }
-const Kernels<double>& double_kernels() { return kDoubleKernels; }
+template <>
+const Kernels<float>& table() {
+  return kFloatKernels;
+}
+template <>
+const Kernels<double>& table() {
+  return kDoubleKernels;
+}
 
 }  // namespace whence::transformer::avx2

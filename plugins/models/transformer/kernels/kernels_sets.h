@@ -5,19 +5,19 @@
 // One namespace for each instruction set that the kernels are compiled for.
 namespace whence::transformer {
 namespace portable {
-const Kernels<float>& float_kernels();
-const Kernels<double>& double_kernels();
-}  // namespace portable
+template <class T>
+const Kernels<T>& table();
+}
 namespace avx2 {
-const Kernels<float>& float_kernels();
-const Kernels<double>& double_kernels();
-}  // namespace avx2
+template <class T>
+const Kernels<T>& table();
+}
 namespace avx512 {
-const Kernels<float>& float_kernels();
-const Kernels<double>& double_kernels();
-}  // namespace avx512
+template <class T>
+const Kernels<T>& table();
+}
 namespace avx512_bf16 {
-const Kernels<float>& float_kernels();
-const Kernels<double>& double_kernels();
-}  // namespace avx512_bf16
+template <class T>
+const Kernels<T>& table();
+}
 }  // namespace whence::transformer
