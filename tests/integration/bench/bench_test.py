@@ -53,9 +53,9 @@ class Peer(unittest.TestCase):
         record = {"method": "saliency", "length": "short", "texts": 1, "steps": 7,
                   "sides": {"reference": {"seconds": 8.0, "cpu_seconds": 8.0, "factor": 1}}}
         head, line, bad, good = rows(tables.times([(record, "mixed", failed), (record, "float32", measured)]))
-        self.assertEqual({len(head), len(line), len(bad), len(good)}, {8})
+        self.assertEqual({len(head), len(line), len(bad), len(good)}, {9})
         self.assertEqual(bad[:4], ["saliency", "short", "mixed", "not measured"])
-        self.assertEqual(good[3:], ["8", "2 (extrapolated, × 10)", "**4**", "**2**", "3.5 steps/s"])
+        self.assertEqual(good[3:], ["8", "2 (extrapolated, × 10)", "**4**", "**2**", "0.875 tokens/s", "3.5 tokens/s"])
 
 
 class Kernels(unittest.TestCase):

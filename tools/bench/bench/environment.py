@@ -58,7 +58,7 @@ def set_up_reference(model):
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would do everything twice
         with made_once(REFERENCE / "venv", checksum(requirements)) as missing:
             if missing:
-                say(f"installing the reference toolkit into {REFERENCE / 'venv'} (a download of 2.3 GB, 4.5 GB kept)")
+                say(f"installing the reference toolkit into {REFERENCE / 'venv'} (a download of 2.6 GB, 5 GB kept)")
                 call("python3 -m venv", sys.executable, "-m", "venv", REFERENCE / "venv")
                 call("pip", PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps",
                      "--only-binary=:all:", "-r", requirements)

@@ -48,13 +48,19 @@ def times(measured):
     for record, dtype, figures in measured:
         reference = record["sides"].get(REFERENCE)
         if "error" in figures:
-            rows.append(name_of(record, dtype) + ["not measured"] + [""] * 4)
+            rows.append(name_of(record, dtype) + ["not measured"] + [""] * 5)
             continue
         ratios = [f"**{number(reference[key] / figures[key])}**" if reference else "" for key in ("seconds", "cpu_seconds")]
-        amount, unit = (record["texts"], "texts") if record["texts"] > 1 else (record["steps"], "steps")
         rows.append(name_of(record, dtype) + [seconds(reference) if reference else "", seconds(figures), *ratios,
-                                              f"{number(amount / figures['seconds'])} {unit}/s"])
-    return table(["method", "text", "dtype", "reference, s", "whence, s", "time ratio", "CPU time ratio", "whence"], rows)
+                                              throughput(record, reference) if reference else "", throughput(record, figures)])
+    return table(["method", "text", "dtype", "reference, s", "whence, s", "time ratio", "CPU time ratio", "reference", "whence"],
+                 rows)
+
+
+def throughput(record, figures):
+    """Explained tokens a second, or texts of a data set."""
+    amount, unit = (record["texts"], "texts") if record["texts"] > 1 else (record["steps"], "tokens")
+    return f"{number(amount / figures['seconds'])} {unit}/s"
 
 
 def agreements(measured):
