@@ -13,14 +13,14 @@ BUILD = pathlib.Path(sys.argv.pop(1)).absolute()
 sys.path.insert(0, str(BENCH))
 sys.dont_write_bytecode = True
 
-from bench import compare, flops, results, tables, workers  # noqa: E402
+from bench import compare, flops, formulas, results, tables, workers  # noqa: E402
 
 
-def run(command, *options):
+def run(command, *options, model=MODEL):
     """Runs a benchmark; what it prints, and the records it stores."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "numbers/out.json"
-        words = [BENCH / command, "--build", BUILD, "--model", MODEL, "--output", file, *options]
+        words = [BENCH / command, "--build", BUILD, *(["--model", model] if model else []), "--output", file, *options]
         done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise AssertionError(done.stderr)
@@ -79,6 +79,26 @@ class Kernels(unittest.TestCase):
         self.assertEqual(flops.of_pass("forward", 3, 3, facts, True), 2 * 3 * (weights + head) + 2 * 2 * pair * (1 + 2 + 3))
         # A step reads one row of the last block, so no other row of it has a cotangent.
         self.assertEqual(flops.of_pass("backward", 3, 2, facts, True), 2 * 2 * (weights + head) + 4 * 2 * pair * (2 + 3))
+
+
+class Scaling(unittest.TestCase):
+    def test_counts_rows(self):
+        methods = ["saliency", "integrated_gradients", "occlusion"]
+        text, document = run("scaling", "--quick", "--repetitions", "1", "--methods", *methods, model=None)
+        self.assertEqual({record["method"] for record in document["records"]}, set(methods))
+        for record in document["records"]:
+            counted = record["work"]["forward_rows"], record["work"]["backward_rows"]
+            self.assertEqual(counted, tuple(record["expected"].values()), record)
+        saliency = [record for record in document["records"] if record["method"] == "saliency"]
+        self.assertEqual({record["varied"] for record in saliency}, {"tokens", "steps", "layers", "hidden"})
+        self.assertEqual(len(rows(text)), 2 + len(document["records"]))
+
+    def test_formulas(self):
+        # Rows 0 to 3 predict something; the steps see 3 and 4 of them.
+        size = formulas.Size(tokens=5, steps=2, nodes=10)
+        self.assertEqual(formulas.gradient(size), formulas.Rows(4, 3 + 4))
+        self.assertEqual(formulas.occlusion(size), formulas.Rows(4 + 4 + 3 + 2 + 1))
+        self.assertEqual(formulas.sequential_integrated_gradients(size).backward, 10 * (3 + 4 + 2 + 3 + 1 + 2 + 0 + 1))
 
 
 class Worker(unittest.TestCase):

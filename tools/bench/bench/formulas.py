@@ -62,6 +62,8 @@ FORMULAS = {
     "occlusion": occlusion,
     # Captures are made to the end of the text.
     "attention": lambda size: Rows(size.tokens),
+    # In each layer a row for each step and each token that it sees.
+    "value_zeroing": lambda size: Rows(size.rows + size.carried()),
     "sequential_integrated_gradients": sequential_integrated_gradients,
     "sequential_integrated_gradients_sum": occlusion,
 }

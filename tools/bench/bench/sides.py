@@ -31,14 +31,14 @@ class Whence(Worker):
     def another(self):
         return Whence(self.settings, self.name)
 
-    def request(self, method, texts, nodes=NODES, step=None, step_scores=()):
+    def request(self, method, texts, nodes=NODES, step=None, step_scores=(), model=None):
         [(name, params)] = method.whence.items()
         if method.path:
             params = params | {"n_steps": nodes}
         aggregation = [{reduction: {"normalize": False}} for reduction in method.reductions]
         attribution = {"method": name, "params": params, "step_scores": list(step_scores), "aggregation": aggregation}
         span = {} if step is None else {"start": step, "end": step + 1}
-        return {"model": {"path": str(self.settings.model.absolute()), "dtype": self.name},
+        return {"model": {"path": str((model or self.settings.model).absolute()), "dtype": self.name},
                 "inputs": [{"text": prompt, "generated": prompt + rest} | span for prompt, rest in texts],
                 "attributions": attribution, "threads": self.settings.threads, "memory": self.settings.memory,
                 "batch_size": self.settings.batch_size}
