@@ -5,8 +5,8 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 
+#include "finite.h"
 #include "norm.h"
-#include "whence/error.h"
 
 namespace whence::transformer {
 namespace {
@@ -20,14 +20,6 @@ BlockShape shape_of(const DecoderConfig& config, const LayerConfig& layer) {
   shape.norm_epsilon = config.norm_epsilon;
   shape.rotary = layer.rotary;
   return shape;
-}
-
-/// Throws ModelError unless every number of `x` is finite; `place` says where they come from.
-template <class T>
-void require_finite(const Tensor& x, const std::string& place) {
-  // A sum of squares is finite only when its terms are, far from the largest numbers there are.
-  if (std::isfinite(kernels<T>().dot(x.const_data_ptr<T>(), x.const_data_ptr<T>(), x.numel()))) return;
-  throw ModelError(place + " are not finite numbers; look for damaged weights or inputs that are too large");
 }
 
 }  // namespace
@@ -71,7 +63,7 @@ Tensor Decoder<T>::run(const Tensor& embeddings, const DecoderPass& pass) const 
     }
   }
   Tensor x = embeddings.clone();
-  require_finite<T>(x, "input embeddings");
+  require_finite_inputs<T>(x);
   ForwardMatrices<T> scratch;
   for (std::size_t i = 0; i < shapes_.size(); ++i) {
     const BlockForward<T> block(shapes_[i], blocks_.weights()[i], blocks_.forward(i, scratch));
@@ -86,7 +78,7 @@ Tensor Decoder<T>::run(const Tensor& embeddings, const DecoderPass& pass) const 
           at::zeros({std::ssize(layout.segments), config_.heads, longest, longest}, x.options()));
     attend<T>(shapes_[i].attention, layout, i, heads, mixed, weights);
     block.finish(mixed, x, trace);
-    require_finite<T>(x, "layer " + std::to_string(i) + ": hidden states");
+    require_finite_states<T>(x, i);
   }
   return x;
 }

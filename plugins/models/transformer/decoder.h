@@ -49,7 +49,8 @@ class Decoder {
 
   /// [n] int64 -> [n,D]. Every id must be inside the vocabulary.
   Tensor embed(const Tensor& ids) const;
-  /// The blocks over rows [R,D]: what comes out of the last one.
+  /// The blocks over rows [R,D]: what comes out of the last one. Throws ModelError when numbers are not finite, naming
+  /// the first layer where they are not.
   Tensor run(const Tensor& embeddings, const DecoderPass& pass) const;
   /// Rows [n,D] over their rms, and 1 / rms [n] when asked for: the final norm without its gain, as `head` takes it.
   Tensor normalise_rows(const Tensor& states, Tensor* inverse = nullptr) const;

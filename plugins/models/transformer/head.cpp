@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include "finite.h"
 #include "parallel.h"
 #include "tile_products.h"
 
@@ -79,6 +80,7 @@ Tensor Head<T>::forward(const Tensor& rows) const {
   for (const auto& slice : slices_)
     multiply_tiles(tiles, count, forward_of(*slice, scratch), logits.data_ptr<T>() + slice->first, vocabulary(),
                    /*add=*/false);
+  require_finite<T>(logits, "head: logits");
   return logits;
 }
 

@@ -17,7 +17,7 @@ class Head {
   Head(Projection weights, WeightPolicy policy);
 
   std::int64_t vocabulary() const { return weights_.out(); }
-  /// Normed rows [R,D] before the gain -> logits [R,V].
+  /// Normed rows [R,D] before the gain -> logits [R,V]. Throws ModelError when some are not finite.
   Tensor forward(const Tensor& rows) const;
   /// Cotangents of the logits [R,V] -> of the normed rows, [R,D].
   Tensor pull_back(const Tensor& cotangents) const;

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "finite.h"
 #include "parallel.h"
 
 namespace whence::transformer {
@@ -52,6 +53,7 @@ std::int64_t visit_zeroed_values(const Decoder<float>& decoder, const RowLayout&
       throw std::invalid_argument("expected zeroed heads [H] of bool");
   const RowAngles<float> angles(decoder.rotary(), lengths, layout);
   Tensor x = embeddings.clone();
+  require_finite_inputs<float>(x);
   ForwardMatrices<float> scratch;
   std::int64_t rows_of_layers = layers * layout.rows();
   for (std::int64_t i = 0; i < layers; ++i) {
@@ -63,6 +65,7 @@ std::int64_t visit_zeroed_values(const Decoder<float>& decoder, const RowLayout&
     attend<float>(shape.attention, layout, layer, rows, mixed);
     const Tensor before = x.clone();
     block.finish(mixed, x, nullptr);
+    require_finite_states<float>(x, layer);
     const auto state = [&](const Tensor& states) { return i + 1 == layers ? decoder.final_states(states) : states; };
 
     const std::vector<std::int64_t> own = zeroed_heads(heads, layer, head_count);

@@ -26,7 +26,7 @@ struct Kernels {
   /// [pairs,kPanelWidth,2]. Null for double.
   void (*product_bf16)(const BFloat16Bits* a, std::int64_t row_stride, std::int64_t rows, const BFloat16Bits* panel,
                        std::int64_t pairs, float* out, std::int64_t out_stride, bool add);
-  /// Rounds to the nearest bfloat16, ties to even. Null for double.
+  /// Rounds to the nearest bfloat16, ties to even; numbers below the normal ones may become 0. Null for double.
   void (*to_bf16)(const T* x, std::int64_t count, BFloat16Bits* out);
   /// The same for x * y.
   void (*multiply_to_bf16)(const T* x, const T* y, std::int64_t count, BFloat16Bits* out);
@@ -38,7 +38,7 @@ struct Kernels {
   void (*add_scaled)(const T* x, T factor, std::int64_t count, T* out);
   /// out = x * y
   void (*multiply)(const T* x, const T* y, std::int64_t count, T* out);
-  /// Activation of x, and its derivative unless `slope` is null.
+  /// Activation of x, NaN where x is, and its derivative unless `slope` is null.
   void (*activate)(Activation activation, const T* x, std::int64_t count, T* value, T* slope);
   /// x = softmax(scale * x) in place.
   void (*softmax)(T* x, T scale, std::int64_t count);

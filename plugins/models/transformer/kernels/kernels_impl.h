@@ -329,7 +329,7 @@ inline void activation_at(Activation activation, Vector<T> x, Vector<T>& value, 
       return;
     }
     case Activation::relu:
-      value = x > T(0) ? x : Vector<T>{};
+      value = x < T(0) ? Vector<T>{} : x;  // keeps NaN
       slope = x > T(0) ? broadcast(T(1)) : Vector<T>{};
       return;
   }
