@@ -36,6 +36,15 @@ inline std::filesystem::path own_model(const std::string& name) {
   return std::filesystem::path(WHENCE_TEST_DATA) / "models" / name;
 }
 
+/// The checkpoints of tools/fixtures/make_llama_family.py.
+inline constexpr const char* kOwnModels[] = {"mistral_window", "qwen2_window",   "qwen3",         "smollm3",
+                                             "llama_bias",     "llama_linear",   "llama_dynamic", "llama_llama3",
+                                             "llama_yarn",     "llama_longrope", "llama_sharded", "llama_bf16",
+                                             "llama_bare",     "llama_gguf",     "qwen3_gguf"};
+inline ModelRequest request_for_own(const std::string& name) {
+  return request_for(name.ends_with("_gguf") ? own_model(name) / "model.gguf" : own_model(name));
+}
+
 /// SmolLM2-135M-Instruct, the real model that the set-up script fetches.
 inline std::filesystem::path smollm2() {
   const char* folder = std::getenv("WHENCE_MODELS");

@@ -11,13 +11,9 @@ namespace {
 
 constexpr double kTolerance = 2e-5;
 
-std::unique_ptr<Model> load_own(const std::string& name) {
-  return load_model(name.ends_with("_gguf") ? own_model(name) / "model.gguf" : own_model(name));
-}
-
 class Family : public ::testing::TestWithParam<const char*> {
  protected:
-  std::unique_ptr<Model> model = load_own(GetParam());
+  std::unique_ptr<Model> model = load_model(request_for_own(GetParam()));
   nlohmann::json expected = read_json(own_model(GetParam()) / "expected.json");
   std::vector<TokenIds> texts = expected["texts"].get<std::vector<TokenIds>>();
   std::vector<std::vector<std::int64_t>> asked = expected["positions"].get<std::vector<std::vector<std::int64_t>>>();
@@ -67,15 +63,11 @@ TEST_P(Family, GeneratesTheGreedyTextOfTheReference) {
   EXPECT_EQ(generation.ids.at(0), expected["generated"].get<TokenIds>());
 }
 
-INSTANTIATE_TEST_SUITE_P(Stored, Family,
-                         ::testing::Values("mistral_window", "qwen2_window", "qwen3", "smollm3", "llama_bias",
-                                           "llama_linear", "llama_dynamic", "llama_llama3", "llama_yarn",
-                                           "llama_longrope", "llama_sharded", "llama_bf16", "llama_bare", "llama_gguf",
-                                           "qwen3_gguf"),
+INSTANTIATE_TEST_SUITE_P(Stored, Family, ::testing::ValuesIn(kOwnModels),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(Window, HidesWhatLiesFartherBack) {
-  const auto model = load_own("mistral_window");  // a window of 5 on every layer
+  const auto model = load_model(own_model("mistral_window"));  // a window of 5 on every layer
   const TokenIds text = read_json(own_model("mistral_window") / "expected.json")["texts"][1].get<TokenIds>();
   const Tensor attentions = model->forward({pad({text})}, {positions({{0}}), /*attentions=*/true}).target_attentions[0];
   EXPECT_EQ(attentions.tril(-5).abs().max().item<double>(), 0);
