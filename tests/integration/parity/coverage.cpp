@@ -34,7 +34,6 @@ const std::vector<Missing>& missing_parts() {
       {"method", "gradient_shap"},
       {"method", "layer_gradient_x_activation"},
       {"method", "lime"},
-      {"method", "sequential_integrated_gradients"},
       {"attributed function", "contrast_logits_diff"},
       {"attributed function", "contrast_prob_diff"},
       {"attributed function", "kl_divergence"},
@@ -79,6 +78,12 @@ std::vector<std::string> known_step_scores(const Case& one) {
   std::vector<std::string> names = one.step_scores();
   std::erase_if(names, [](const std::string& name) { return is_missing("step score", name); });
   return names;
+}
+
+std::vector<std::string> own_step_scores(const Case& one) {
+  if (one.method == "integrated_gradients" || one.method == "sequential_integrated_gradients")
+    return {"completeness_gap", "error_estimate"};
+  return {};
 }
 
 std::vector<Case> cases_to_attribute() { return complete_cases(false); }

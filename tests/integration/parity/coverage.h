@@ -20,6 +20,8 @@ const std::vector<Missing>& missing_parts();
 std::vector<Missing> lacks(const Case& one);
 /// The step scores of a case that exist.
 std::vector<std::string> known_step_scores(const Case& one);
+/// The step scores that our method adds and the reference doesn't have.
+std::vector<std::string> own_step_scores(const Case& one);
 /// Names of the stages of an aggregate case; empty for the default chain.
 std::vector<std::string> aggregator_names(const Case& one);
 

@@ -86,6 +86,21 @@ class Oracle : public ::testing::Test {
     return largest;
   }
 
+  /// What each row [B,L,T] loses the score when it alone stands at its baseline.
+  void expect_drops(const Problem& problem, const Tensor& got, double tolerance) const {
+    const Tensor& embeddings = problem.embeddings(Side::target);
+    const Tensor& baseline = problem.baseline_embeddings(Side::target);
+    for_each_step(problem, [&](auto b, auto t, auto visible, auto id) {
+      const Tensor rows = embeddings[b].narrow(0, 0, visible);
+      for (std::int64_t l = 0; l < visible; ++l) {
+        Tensor replaced = rows.clone();
+        replaced[l].copy_(baseline[b][l]);
+        EXPECT_NEAR(got[b][l][t].template item<double>(), probability(rows, id) - probability(replaced, id), tolerance)
+            << "text " << b << ", row " << l << ", step " << t;
+      }
+    });
+  }
+
  private:
   std::vector<std::unique_ptr<StepFunction>> scores_;  ///< outlive the problems
 };
@@ -101,18 +116,16 @@ TEST_F(Oracle, IntegratedGradientsAddUpToTheScoreDifference) {
 
 TEST_F(Oracle, OcclusionIsTheDropOfTheScore) {
   const Problem texts = problem(kTexts);
-  const Tensor got = attribute(texts, "occlusion").target;
-  const Tensor& embeddings = texts.embeddings(Side::target);
-  const Tensor& baseline = texts.baseline_embeddings(Side::target);
-  for_each_step(texts, [&](auto b, auto t, auto visible, auto id) {
-    const Tensor rows = embeddings[b].narrow(0, 0, visible);
-    for (std::int64_t l = 0; l < visible; ++l) {
-      Tensor occluded = rows.clone();
-      occluded[l].copy_(baseline[b][l]);
-      EXPECT_NEAR(got[b][l][t].template item<double>(), probability(rows, id) - probability(occluded, id), 1e-6)
-          << "text " << b << ", row " << l << ", step " << t;
-    }
-  });
+  expect_drops(texts, attribute(texts, "occlusion").target, 1e-6);
+}
+
+TEST_F(Oracle, SequentialIntegratedGradientsOfATokenAddUpToTheDropOfTheScore) {
+  const Problem texts = problem({kTexts[0], kTexts[2]});
+  const auto sums = [&](std::int64_t nodes) {
+    return attribute(texts, "sequential_integrated_gradients", {{"n_steps", number(nodes)}}).target.sum(-1);
+  };
+  expect_drops(texts, sums(64), 5e-3);
+  expect_drops(texts, sums(256), 1e-5);
 }
 
 class OracleBatch : public Oracle, public ::testing::WithParamInterface<const char*> {};
@@ -138,7 +151,7 @@ class OracleBudget : public Oracle, public ::testing::WithParamInterface<const c
 TEST_P(OracleBudget, DoesNotMatter) {
   const std::string method = GetParam();
   Value::Map params;
-  if (method == "integrated_gradients") params.emplace_back("n_steps", number(5));
+  if (method.ends_with("integrated_gradients")) params.emplace_back("n_steps", number(5));
   const auto with = [&](std::int64_t budget) {
     const Problem texts = problem(kTexts, "probability", budget);
     const Tensor target = attribute(texts, method, params).target;
@@ -153,11 +166,12 @@ TEST_P(OracleBudget, DoesNotMatter) {
 
 INSTANTIATE_TEST_SUITE_P(Methods, OracleBatch,
                          ::testing::Values("attention", "input_x_gradient", "integrated_gradients", "occlusion",
-                                           "saliency", "value_zeroing"),
+                                           "saliency", "sequential_integrated_gradients", "value_zeroing"),
                          [](const auto& info) { return std::string(info.param); });
 
 INSTANTIATE_TEST_SUITE_P(Methods, OracleBudget,
-                         ::testing::Values("input_x_gradient", "integrated_gradients", "occlusion", "saliency"),
+                         ::testing::Values("input_x_gradient", "integrated_gradients", "occlusion", "saliency",
+                                           "sequential_integrated_gradients"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

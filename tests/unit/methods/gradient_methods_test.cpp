@@ -1,6 +1,9 @@
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 
+#include <bit>
+#include <set>
+
 #include "problem_fixture.h"
 
 namespace whence {
@@ -15,6 +18,12 @@ using testing::text_of_error;
 
 class GradientMethods : public testing::MethodTest {
  protected:
+  static std::vector<std::string> names(const std::map<std::string, Tensor>& scores) {
+    std::vector<std::string> names;
+    for (const auto& [name, _] : scores) names.push_back(name);
+    return names;
+  }
+
   /// d score / d embedding by central differences, for every row, step and hidden unit of one side.
   Tensor finite_differences(const Problem& problem, Side side) {
     constexpr double kStep = 1e-2;
@@ -153,6 +162,93 @@ TEST_F(GradientMethods, DeltasMeasureIncompleteness) {
   const Attribution fine =
       attribute(decoder, "integrated_gradients", {{"n_steps", number(64)}, {"return_convergence_delta", Value(true)}});
   EXPECT_TRUE(near(fine.step_scores.at("deltas"), at::zeros({2, 3}), 0, 2e-4));
+}
+
+TEST_F(GradientMethods, EveryIntegralSaysHowFarToTrustIt) {
+  const Problem decoder = problem();
+  const Attribution coarse = attribute(decoder, "integrated_gradients", {{"n_steps", number(4)}});
+  EXPECT_EQ(names(coarse.step_scores), (std::vector<std::string>{"completeness_gap", "error_estimate"}));
+  const Tensor ends = decoder.scores(Nodes{{0.0, 1.0}, {1.0, 1.0}});
+  EXPECT_TRUE(
+      near(coarse.step_scores.at("completeness_gap"), coarse.target.sum({1, 3}) - (ends[1] - ends[0]), 1e-4, 1e-5));
+  const Attribution fine = attribute(decoder, "integrated_gradients", {{"n_steps", number(64)}});
+  const Tensor coarse_error = coarse.step_scores.at("error_estimate"),
+               fine_error = fine.step_scores.at("error_estimate");
+  EXPECT_TRUE((fine_error < coarse_error).equal(decoder.step_mask())) << coarse_error << fine_error;
+
+  EXPECT_EQ(names(attribute(decoder, "integrated_gradients", {{"multiply_by_inputs", Value(false)}}).step_scores),
+            std::vector<std::string>{"error_estimate"});
+  EXPECT_EQ(names(attribute(decoder, "integrated_gradients", {{"n_steps", number(1)}}).step_scores),
+            std::vector<std::string>{"completeness_gap"});
+}
+
+class Tolerance : public GradientMethods, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(Tolerance, DoublesTheNodesOfEachStepUntilTheyAgree) {
+  const Problem decoder = problem();
+  const std::int64_t start = 5;
+  const auto intervals_of = [&](std::int64_t nodes) {
+    return text(GetParam()) == text("trapezoid") ? nodes - 1 : nodes;
+  };
+  const Attribution got = attribute(decoder, "integrated_gradients",
+                                    {{"n_steps", number(start)},
+                                     {"method", text(GetParam())},
+                                     {"tolerance", Value(0.02)},
+                                     {"max_nodes", number(700)}});
+  EXPECT_EQ(names(got.step_scores),
+            (std::vector<std::string>{"completeness_gap", "error_estimate", "nodes", "tolerance_missed"}));
+  EXPECT_TRUE(got.notes.empty());
+  std::set<std::int64_t> counts;
+  for (std::int64_t b = 0; b < 2; ++b)
+    for (std::int64_t t = 0; t < decoder.sequences()[b].steps.size(); ++t) {
+      SCOPED_TRACE("sequence " + std::to_string(b) + ", step " + std::to_string(t));
+      const auto nodes = static_cast<std::int64_t>(got.step_scores.at("nodes")[b][t].item<float>());
+      counts.insert(nodes);
+      const std::int64_t doubled = intervals_of(nodes) / intervals_of(start);
+      EXPECT_EQ(doubled * intervals_of(start), intervals_of(nodes));
+      EXPECT_TRUE(std::has_single_bit(static_cast<std::uint64_t>(doubled))) << nodes;
+      EXPECT_LE(got.step_scores.at("error_estimate")[b][t].item<double>(), 0.02);
+      EXPECT_EQ(got.step_scores.at("tolerance_missed")[b][t].item<float>(), 0);
+      const Attribution plain =
+          attribute(decoder, "integrated_gradients", {{"n_steps", number(nodes)}, {"method", text(GetParam())}});
+      EXPECT_TRUE(near(got.target[b].select(1, t), plain.target[b].select(1, t), 1e-4, 1e-6));
+      EXPECT_NEAR(got.step_scores.at("completeness_gap")[b][t].item<double>(),
+                  plain.step_scores.at("completeness_gap")[b][t].item<double>(), 1e-5);
+    }
+  EXPECT_GT(counts.size(), 1u) << "every step took as many nodes";
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, Tolerance, ::testing::Values("riemann_left", "riemann_right", "trapezoid"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_F(GradientMethods, SaysWhichStepsMissedTheTolerance) {
+  const Problem decoder = problem();
+  const Value::Map params = {
+      {"n_steps", number(4)}, {"method", text("riemann_left")}, {"tolerance", Value(1e-6)}, {"max_nodes", number(31)}};
+  const Attribution got = attribute(decoder, "integrated_gradients", params);
+  const Tensor steps = decoder.step_mask().to(at::kFloat);
+  EXPECT_TRUE(near(got.step_scores.at("nodes"), steps * 16));
+  EXPECT_TRUE(near(got.step_scores.at("tolerance_missed"), steps));
+  EXPECT_EQ(got.notes,
+            std::vector<std::string>{"5 of 5 steps stopped at max_nodes with an error estimate above the tolerance of "
+                                     "1e-06; their step score tolerance_missed is 1"});
+}
+
+TEST_F(GradientMethods, NamesTolerancesThatDoNotFit) {
+  const Problem decoder = problem();
+  const auto error = [&](Value::Map params) {
+    return text_of_error([&] { attribute(decoder, "integrated_gradients", std::move(params)); });
+  };
+  EXPECT_EQ(error({{"tolerance", Value(0.1)}}),
+            "tolerance: the points of gausslegendre do not stay when their number is doubled; set method to "
+            "riemann_left, riemann_right or trapezoid");
+  EXPECT_EQ(error({{"tolerance", Value(0.0)}, {"method", text("riemann_left")}}),
+            "tolerance: no estimate falls to 0; give a number above 0, or leave it out");
+  EXPECT_EQ(error({{"tolerance", Value(0.1)}, {"method", text("riemann_left")}, {"max_nodes", number(49)}}),
+            "max_nodes: expected at least n_steps = 50, found 49");
+  EXPECT_EQ(error({{"tolerance", Value(0.1)}, {"method", text("trapezoid")}, {"compat", text("reference")}}),
+            "tolerance: the weights that compat: reference gives the trapezoid do not sum to 1, so more nodes lead "
+            "elsewhere; leave one of the two out");
 }
 
 TEST_F(GradientMethods, WithoutTheFactorItIsTheMeanGradient) {

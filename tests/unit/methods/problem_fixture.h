@@ -13,7 +13,8 @@ namespace whence::testing {
 /// Two sequences of different length, so that rows and steps are padded.
 class MethodTest : public ::testing::Test {
  protected:
-  Problem problem(const std::string& score = "probability", bool with_source = false, bool attribute_target = true) {
+  Problem problem(const std::string& score = "probability", bool with_source = false, bool attribute_target = true,
+                  const HiddenReduction* hidden_reduction = nullptr) {
     score_ = built_plugins().make_step_function(choice(score));
     std::vector<Sequence> sequences = {fake_sequence({3, 7, 2, 9, 4, 6}, {3, 6}), fake_sequence({5, 1, 8, 10}, {2, 4})};
     if (with_source) {
@@ -23,6 +24,7 @@ class MethodTest : public ::testing::Test {
     sequences[1].id = "1";
     Problem::Options options;
     options.attribute_target = attribute_target;
+    options.hidden_reduction = hidden_reduction;
     return Problem(with_source ? translator_ : decoder_, *score_, std::move(sequences), options);
   }
 

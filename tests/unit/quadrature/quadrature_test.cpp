@@ -101,7 +101,7 @@ TEST(Quadrature, NamesWhatARuleCannotDo) {
   for (const char* rule : {"gausslegendre", "riemann_middle"})
     EXPECT_EQ(text_of_error([&] { doublings(rule, 4, 100); }),
               "tolerance: the points of " + std::string(rule) +
-                  " do not stay when their number is doubled; use riemann_left, riemann_right or trapezoid");
+                  " do not stay when their number is doubled; set method to riemann_left, riemann_right or trapezoid");
   for (const auto work : {+[] { quadrature("trapezoid", 1); }, +[] { doublings("trapezoid", 1, 8); }})
     EXPECT_EQ(text_of_error(work), "n_steps: trapezoid needs at least 2, found 1; take riemann_middle for one point");
   EXPECT_EQ(text_of_error([] { quadrature("gauslegendre", 3); }),
