@@ -121,11 +121,9 @@ TEST_F(Oracle, OcclusionIsTheDropOfTheScore) {
 
 TEST_F(Oracle, SequentialIntegratedGradientsOfATokenAddUpToTheDropOfTheScore) {
   const Problem texts = problem({kTexts[0], kTexts[2]});
-  const auto sums = [&](std::int64_t nodes) {
-    return attribute(texts, "sequential_integrated_gradients", {{"n_steps", number(nodes)}}).target.sum(-1);
-  };
-  expect_drops(texts, sums(64), 5e-3);
-  expect_drops(texts, sums(256), 1e-5);
+  // Where a path passes near the origin the gradient peaks, so that it takes many nodes.
+  const Value::Map params = {{"n_steps", number(256)}};
+  expect_drops(texts, attribute(texts, "sequential_integrated_gradients", params).target.sum(-1), 1e-5);
 }
 
 class OracleBatch : public Oracle, public ::testing::WithParamInterface<const char*> {};
