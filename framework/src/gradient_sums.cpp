@@ -2,7 +2,11 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
+
+#include <limits>
 
 namespace whence {
 
@@ -42,7 +46,10 @@ void GradientFinish::multiply(Tensor& gradients, const Tensor& factor) const {
 
 Tensor GradientFinish::finish(Tensor gradients) const {
   if (request_.absolute) gradients.abs_();
-  return reduces() ? reduction_->reduce(gradients) : gradients;
+  if (!reduces()) return gradients;
+  // A reduction may pass over what is no finite number; nothing of a token counts then.
+  const Tensor finite = at::isfinite(gradients.sum(-1));
+  return at::where(finite, reduction_->reduce(gradients), std::numeric_limits<float>::quiet_NaN());
 }
 
 void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request, const TakeGradients& take) {

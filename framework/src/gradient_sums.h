@@ -1,6 +1,7 @@
 #pragma once
 
 #include "problem_state.h"
+#include "whence/hidden_reduction.h"
 
 namespace whence {
 

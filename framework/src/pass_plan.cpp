@@ -14,23 +14,13 @@ constexpr std::int64_t kFreeShare = 4;
 // Enough rows for matrix products to reach their rate; more would only take more memory.
 constexpr std::int64_t kRowsOfPass = 2048, kRowsOfTracedPass = 512, kCotangentRows = 16384;
 
-/// What a model that says nothing of its passes is taken to need of each row, in hidden states.
-constexpr std::int64_t kForwardStates = 16, kCotangentStates = 2;
-
-PassBytes estimates(const ModelInfo& model) {
-  PassBytes bytes = model.pass_bytes;
-  if (bytes.forward_row == 0) bytes.forward_row = kForwardStates * model.hidden * kFloat;
-  if (bytes.cotangent_row == 0) bytes.cotangent_row = kCotangentStates * model.hidden * kFloat;
-  return bytes;
-}
-
 }  // namespace
 
 PassPlan::PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget)
     : hidden_(model.hidden),
       vocabulary_(model.vocabulary),
       weights_(model.weight_bytes),
-      model_(estimates(model)),
+      model_(pass_bytes(model)),
       rows_(std::move(rows)),
       given_(budget),
       budget_(budget > 0 ? std::max<std::int64_t>(0, budget - weights_) : available_memory() / kFreeShare) {}

@@ -8,6 +8,16 @@
 
 namespace whence {
 
+/// What the passes of a model take; guesses by its hidden size stand in for what it doesn't say.
+inline PassBytes pass_bytes(const ModelInfo& model) {
+  constexpr std::int64_t kForwardStates = 16, kCotangentStates = 2;
+  const std::int64_t state = model.hidden * static_cast<std::int64_t>(sizeof(float));
+  PassBytes bytes = model.pass_bytes;
+  if (bytes.forward_row == 0) bytes.forward_row = kForwardStates * state;
+  if (bytes.cotangent_row == 0) bytes.cotangent_row = kCotangentStates * state;
+  return bytes;
+}
+
 /// One text of a pass: a copy of a sequence of which the rows from `first_row` on are computed.
 struct Unit {
   std::int64_t sequence = 0;

@@ -46,6 +46,7 @@ PathIntegrator::PathIntegrator(ProblemState& state, const Path& path, const Grad
     state.baseline(side);
     sides_.push_back(side);
   }
+  if (path.tolerance > 0) state.may_stop_early = true;
   active_ = state.step_mask.clone();
   error_ = at::zeros(active_.sizes());
   nodes_ = at::zeros(active_.sizes());

@@ -5,6 +5,7 @@
 #include "gradient_sums.h"
 #include "path_integral.h"
 #include "problem_state.h"
+#include "whence/hidden_reduction.h"
 
 namespace whence {
 
@@ -59,6 +60,8 @@ bool Problem::sums_hidden_units() const {
 }
 
 bool Problem::reduced_hidden_units() const { return state_->reduced_hidden; }
+
+bool Problem::may_stop_early() const { return state_->may_stop_early; }
 
 Forward Problem::observe(const ObserveRequest& request) const {
   const at::NoGradGuard no_grad;

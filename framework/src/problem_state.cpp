@@ -381,7 +381,9 @@ Tensor ProblemState::scores(const Variants& variants) {
   const auto changed = [&](std::int64_t sequence, std::int64_t variant, Side side) -> Tensor {
     if (!mask_of(side).defined()) return {};
     const std::int64_t length = rows_of(side, sequence);
-    return mask_of(side)[variant].narrow(0, 0, length).logical_and(replaced(side)[sequence].narrow(0, 0, length));
+    Tensor mask = mask_of(side)[variant];
+    if (mask.dim() == 2) mask = mask[sequence];
+    return mask.narrow(0, 0, length).logical_and(replaced(side)[sequence].narrow(0, 0, length));
   };
   const bool sharing = shares_prefixes();
   // Of every variant of a text the first row that differs; a text that no step sees changed is not run.

@@ -23,6 +23,7 @@ class ProblemState {
   std::vector<std::int64_t> rows;         ///< of each target, up to the last one that a step reads
   const Work work_before;
   bool reduced_hidden = false;
+  bool may_stop_early = false;
 
   std::int64_t batch() const { return inputs.target.ids.size(0); }
   std::int64_t steps() const { return positions.size(1); }

@@ -1,6 +1,7 @@
 #include "attribute_options.h"
 #include "command.h"
 #include "console.h"
+#include "cost_report.h"
 #include "host/run.h"
 #include "host/run_directory.h"
 #include "listener.h"
@@ -32,6 +33,12 @@ int run(const Arguments& arguments) {
   set_threads(arguments, 0);
   const Session session(arguments);
   const host::Experiment experiment = experiment_from_options(arguments, session.catalogue);
+  if (arguments.on("plan")) {
+    ConsoleListener listener(arguments);
+    const host::RunPlan plan = host::plan_run(session.host, experiment, listener.listener());
+    print(arguments.on("json") ? plan_json(plan).dump(2) + "\n" : plan_text(plan));
+    return 0;
+  }
   const Canvas canvas = output_canvas(arguments);
   const auto save_path = arguments.path("save-path");
   if (save_path) host::check_writable(*save_path);
@@ -40,6 +47,7 @@ int run(const Arguments& arguments) {
     ConsoleListener listener(arguments);
     computed = host::compute(session.host, experiment, listener.listener());
   }
+  if (arguments.on("stats")) std::fputs(stats_text(computed.outputs, &computed.loaded.model->info()).c_str(), stderr);
   if (arguments.on("verbose") || arguments.on("very-verbose")) say_cost(arguments, session, computed);
 
   const host::NamedOutput& result = computed.outputs.front();

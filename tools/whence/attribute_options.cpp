@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "computing_options.h"
 #include "host/attribute.h"
 #include "json_value.h"
 
@@ -101,7 +102,7 @@ void read_model_kwargs(const Value& kwargs, Experiment& experiment) {
       if (value.as_string() != "eager")
         throw UnknownName(value.mark(), "attention implementation", value.as_string(), {"eager"});
     } else {
-      experiment.dtype = value.as_string();
+      experiment.dtype = host::parse_dtype(value);
     }
   }
 }
@@ -143,7 +144,7 @@ void read_inputs(const Arguments& arguments, Experiment& experiment) {
 
 std::vector<Option> attribute_options() {
   using enum OptionKind;
-  return {
+  std::vector<Option> options{
       {"model-name-or-path",
        value,
        {"-m"},
@@ -186,7 +187,7 @@ std::vector<Option> attribute_options() {
        list,
        {},
        "NAME",
-       "aggregators applied before showing and saving; default: shown with the default of the method, saved whole"},
+       "aggregators applied before showing and saving; default: shown with the default of the method, saved without"},
       {"attribution-selectors",
        list,
        {},
@@ -210,7 +211,16 @@ std::vector<Option> attribute_options() {
       {"device", value, {"--dev"}, "NAME", "where to compute: cpu"},
       {"verbose", boolean, {"-v"}, "yes|no", "say what was loaded and what it cost"},
       {"very-verbose", boolean, {"-vv"}, "yes|no", "say where plugins and architectures were found, too"},
+      {"granularity",
+       value,
+       {},
+       "NAME",
+       "what the result holds of methods that attribute to hidden units: token, one number for each token, or full; "
+       "default: token"},
   };
+  const std::vector<Option> computing = computing_options();
+  options.insert(options.end(), computing.begin(), computing.end());
+  return options;
 }
 
 std::optional<std::vector<Choice>> aggregation_from_options(const Arguments& arguments, const Catalogue& catalogue) {
@@ -257,6 +267,7 @@ Experiment experiment_from_options(const Arguments& arguments, const Catalogue& 
   experiment.generation = generation_from(json_option(arguments, "generation-kwargs"));
   experiment.seed = experiment.generation.seed;
   read_model_kwargs(json_option(arguments, "model-kwargs"), experiment);
+  apply_computing_options(arguments, experiment);
   json_option(arguments, "tokenizer-kwargs").require_known_keys({});
   experiment.attribute_target = arguments.on("attribute-target");
   experiment.eos_baseline = arguments.on("include-eos-baseline");
@@ -273,6 +284,8 @@ Experiment experiment_from_options(const Arguments& arguments, const Catalogue& 
     spec.step_scores.push_back({name, {}, {"--step-scores", 0, 0}});
   give_attribution_kwargs(json_option(arguments, "attribution-kwargs"), spec, catalogue);
   spec.aggregation = aggregation_from_options(arguments, catalogue);
+  if (const auto granularity = arguments.text("granularity"))
+    spec.granularity = host::parse_granularity(Value(*granularity, {"--granularity", 0, 0}));
   host::check_attribution(catalogue, spec);
   experiment.attributions.push_back(std::move(spec));
   return experiment;

@@ -67,6 +67,15 @@ std::string as_text(const PluginInfo& plugin, int width) {
   if (!plugin.problem.empty()) text += "problem:\n" + wrapped(plugin.problem, 2, width);
   if (!plugin.paper.empty()) text += "paper:\n" + wrapped(plugin.paper, 2, width);
   if (!plugin.cost.empty()) text += "cost:\n" + wrapped(plugin.cost, 2, width);
+  if (plugin.cost_formulas) {
+    const auto line = [&](const std::string& name, const std::string& formula) {
+      text += wrapped(name + " = " + formula, 4, width);
+    };
+    text += "  for one text of which rows tokens come before the last of steps explained ones:\n";
+    line("forward rows", plugin.cost_formulas->forward_rows);
+    line("backward rows", plugin.cost_formulas->backward_rows);
+    for (const auto& [name, formula] : plugin.cost_formulas->where) line("where " + name, formula);
+  }
   text += plugin.parameters.empty() ? "parameters: none\n" : "parameters:\n";
   for (const ParamSpec& spec : plugin.parameters) text += parameter_text(spec, width);
   if (!plugin.presets.empty())

@@ -90,7 +90,7 @@ int check_one_plugin(const std::string& manifest) {
 
 int check_model(const Arguments& arguments, const Session& session, const std::string& path) {
   const host::LoadedModel loaded =
-      host::load_model(session.host, host::find_model(path, std::filesystem::current_path()), {}, "float32");
+      host::load_model(session.host, host::find_model(path, std::filesystem::current_path()));
   const ModelInfo& info = loaded.model->info();
   const nlohmann::ordered_json report{{"name", info.name},
                                       {"plugin", loaded.plugin},

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "command.h"
+#include "computing_options.h"
 #include "console.h"
 #include "host/reproduce.h"
 #include "json_value.h"
@@ -70,6 +71,7 @@ int run(const Arguments& arguments) {
   options.absolute = options.relative * proportion;
   options.allow_changed = arguments.on("allow-changed");
   options.model = arguments.path("model");
+  options.memory_bytes = given_memory(arguments);
   host::Reproduction reproduction;
   {
     ConsoleListener listener(arguments);
@@ -103,7 +105,8 @@ Command reproduce_command() {
         "allowed deviation, relative to each stored number, plus a hundredth of it relative to the largest number of "
         "the tensor; default: 0.001"},
        {"allow-changed", flag, {}, "", "compare even if the checkpoint is not the one of the run"},
-       {"model", value, {"-m"}, "PATH", "the checkpoint, if it lies elsewhere now"}},
+       {"model", value, {"-m"}, "PATH", "the checkpoint, if it lies elsewhere now"},
+       memory_option()},
       run,
       /*computes=*/true};
 }

@@ -1,5 +1,9 @@
+#include <cstdio>
+
 #include "command.h"
+#include "computing_options.h"
 #include "console.h"
+#include "cost_report.h"
 #include "host/run_manifest.h"
 #include "json_value.h"
 #include "listener.h"
@@ -8,16 +12,28 @@
 namespace whence::cli {
 namespace {
 
-std::string summary_json(const host::RunResult& result) {
+const ModelInfo* model_of(const host::RunResult& result) { return result.model ? &*result.model : nullptr; }
+
+std::string summary_json(const host::RunResult& result, bool with_stats) {
   auto attributions = nlohmann::ordered_json::array();
   for (const host::NamedOutput& output : result.outputs)
     attributions.push_back({{"name", output.spec.name},
                             {"result", (result.directory / host::result_file(output.spec.name)).string()},
                             {"sequences", output.output.sequences.size()}});
-  return nlohmann::ordered_json{
-             {"directory", result.directory.string()}, {"reused", result.reused}, {"attributions", attributions}}
-             .dump(2) +
-         "\n";
+  nlohmann::ordered_json summary{
+      {"directory", result.directory.string()}, {"reused", result.reused}, {"attributions", attributions}};
+  if (with_stats) summary["stats"] = stats_json(result.outputs, model_of(result));
+  return summary.dump(2) + "\n";
+}
+
+std::vector<Option> options() {
+  using enum OptionKind;
+  std::vector<Option> options{
+      {"force", flag, {}, "", "make the run again even if it is stored"},
+      {"output-dir", value, {"-o"}, "DIR", "parent of the run's folder, instead of the experiment's output_dir"}};
+  const std::vector<Option> computing = computing_options();
+  options.insert(options.end(), computing.begin(), computing.end());
+  return options;
 }
 
 int run(const Arguments& arguments) {
@@ -25,9 +41,17 @@ int run(const Arguments& arguments) {
   host::Experiment experiment = host::load_experiment(arguments.positional().front());
   if (const auto folder = arguments.path("output-dir"))
     experiment.output_dir = std::filesystem::absolute(*folder).lexically_normal();
+  apply_computing_options(arguments, experiment);
   set_threads(arguments, experiment.threads);
   const Canvas canvas = output_canvas(arguments);
   const Session session(arguments, experiment.plugin_paths);
+  if (arguments.on("plan")) {
+    host::check_experiment(session.catalogue, experiment);
+    ConsoleListener listener(arguments);
+    const host::RunPlan plan = host::plan_run(session.host, experiment, listener.listener());
+    print(arguments.on("json") ? plan_json(plan).dump(2) + "\n" : plan_text(plan));
+    return 0;
+  }
   host::RunResult result;
   {
     ConsoleListener listener(arguments);
@@ -37,8 +61,9 @@ int run(const Arguments& arguments) {
   notices(arguments)(result.reused ? "nothing to do: this run is stored in " + result.directory.string() +
                                          "; --force makes it again"
                                    : "stored in " + result.directory.string());
+  if (arguments.on("stats")) std::fputs(stats_text(result.outputs, model_of(result)).c_str(), stderr);
   if (arguments.on("json")) {
-    print(summary_json(result));
+    print(summary_json(result, arguments.on("stats")));
   } else {
     for (const host::OutputSpec& output : experiment.outputs) {
       if (!output.file.empty()) continue;
@@ -54,15 +79,13 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command run_command() {
-  using enum OptionKind;
   return {"run",
           "FILE [options]",
           "Run an experiment file",
           "Makes every attribution of the experiment (docs/experiment-yaml.md) and stores results, resolved experiment "
           "and manifest in a folder "
           "of its own. A run that is stored already is shown, not made again.",
-          {{"force", flag, {}, "", "make the run again even if it is stored"},
-           {"output-dir", value, {"-o"}, "DIR", "parent of the run's folder, instead of the experiment's output_dir"}},
+          options(),
           run,
           /*computes=*/true};
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "whence/attribution_output.h"
@@ -21,6 +22,8 @@ class WHENCE_API HiddenReduction {
   virtual Tensor reduce(const Tensor& values) const = 0;
   /// True when `reduce` is the plain sum of all hidden units, so that it may be done before other sums.
   virtual bool is_sum() const = 0;
+  /// What `reduce` takes, in words, e.g. "norm of order 2"; two that say the same compute the same.
+  virtual std::string description() const = 0;
   /// What `Aggregator::apply` does after it reduced the attributions, for a sequence whose attributions `reduce` made.
   /// [grad: off] [thread: any]
   virtual void finish(SequenceAttribution& sequence) const = 0;

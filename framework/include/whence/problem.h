@@ -7,7 +7,6 @@
 #include "whence/batch.h"
 #include "whence/export.h"
 #include "whence/forward.h"
-#include "whence/hidden_reduction.h"
 #include "whence/model.h"
 #include "whence/progress.h"
 #include "whence/sequence.h"
@@ -15,13 +14,14 @@
 
 namespace whence {
 
+class HiddenReduction;
 class ProblemState;
 
 /// Perturbed copies of every sequence of a problem. Variant p replaces the embedding rows marked true by the problem's
 /// baseline embeddings; marks beyond a sequence's end mean nothing.
 struct Variants {
-  Tensor target_mask;  ///< [P,L] bool, or undefined: target untouched
-  Tensor source_mask;  ///< [P,S] bool, or undefined: source untouched
+  Tensor target_mask;  ///< [P,L] bool, or [P,B,L] where sequences differ; undefined: target untouched
+  Tensor source_mask;  ///< [P,S] bool, or [P,B,S]; undefined: source untouched
 };
 
 /// Evaluation points on the straight path from the baseline (alpha 0) to the input (alpha 1), and their weights. All
@@ -137,6 +137,8 @@ class WHENCE_API Problem {
   bool sums_hidden_units() const;
   /// True once gradients were reduced over hidden units, or a method learned that sums are wanted.
   bool reduced_hidden_units() const;
+  /// True once a path was integrated whose steps may stop early, so that less may be done than its levels hold.
+  bool may_stop_early() const;
   /// Attentions and layer states of one pass over the sequences as they are; logits at the steps come with it.
   Forward observe(const ObserveRequest& request) const;
 

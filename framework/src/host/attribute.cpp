@@ -7,7 +7,12 @@
 #include <chrono>
 #include <limits>
 
+#include "counting.h"
+#include "host/aggregation.h"
+#include "host/attribution_info.h"
+#include "host/counting_model.h"
 #include "host/guard.h"
+#include "host/tensor_memory.h"
 
 namespace whence::host {
 namespace {
@@ -16,6 +21,7 @@ namespace {
 struct Tools {
   std::unique_ptr<StepFunction> score;
   std::unique_ptr<Method> method;
+  std::unique_ptr<EarlyReduction> reduction;  ///< null: hidden units are kept
   std::vector<std::pair<std::string, std::unique_ptr<StepFunction>>> step_scores;
   std::map<std::string, std::string> merges;
 };
@@ -28,11 +34,6 @@ bool needs(const PluginInfo& method, std::string_view what) {
                      [&](const Value& item) { return item.is_string() && item.as_string() == what; });
 }
 
-bool flag(const PluginInfo& plugin, std::string_view key, bool otherwise) {
-  const Value* value = plugin.declaration.find(key);
-  return value && value->is_bool() ? value->as_bool() : otherwise;
-}
-
 bool is_default_score(const Choice& choice) {
   return choice.name == "probability" && (choice.params.is_null() || choice.params.as_map().empty());
 }
@@ -41,6 +42,7 @@ Tools make_tools(const PluginHost& host, const AttributionSpec& spec) {
   Tools tools;
   tools.score = host.make_step_function(spec.attributed_function);
   tools.method = host.make_method(spec.method);
+  tools.reduction = EarlyReduction::of(host, spec);
   for (const Choice& choice : spec.step_scores) {
     tools.step_scores.emplace_back(choice.name, host.make_step_function(choice));
     const PluginInfo& plugin = host.catalogue().find(PluginKind::step_function, choice.name, choice.where);
@@ -61,12 +63,25 @@ std::int64_t first_broken_step(const Tensor& scores, std::int64_t step_dim) {
   return broken.size(0) == 0 ? -1 : broken.select(1, step_dim).min().item<std::int64_t>();
 }
 
-Tensor cropped_step_score(const Tensor& scores, std::int64_t index, const std::string& name, const PreparedText& text,
-                          const AttributionSpec& spec) {
-  const Tensor own = scores.select(0, index).slice(0, 0, text.sequence.steps.size()).clone();
-  if (const std::int64_t step = first_broken_step(own, 0); step >= 0)
-    throw PluginError(place_of(text, spec, step), "score", "the step score '" + name + "' is not a finite number");
-  return own;
+std::string shape_text(at::IntArrayRef sizes) {
+  std::string text;
+  for (const std::int64_t size : sizes) text += (text.empty() ? "[" : ",") + std::to_string(size);
+  return text + "]";
+}
+
+/// Throws PluginError unless a side [B,rows,T,...] fits the problem and the names of its dims.
+void require_shape(const Tensor& rows, Side side, const Attribution& attribution, const Problem& problem,
+                   const AttributionSpec& spec) {
+  if (!rows.defined()) return;
+  const std::vector<std::int64_t> expected{problem.batch_size(), problem.length(side), problem.steps()};
+  const auto dims = static_cast<std::int64_t>(expected.size() + attribution.granularity.size());
+  if (rows.dim() == dims && rows.sizes().slice(0, expected.size()) == at::IntArrayRef(expected)) return;
+  std::string more;
+  for (const std::string& name : attribution.granularity) more += "," + name;
+  throw PluginError("method '" + spec.method.name + "'", "attribute",
+                    "returned attributions of the shape " + shape_text(rows.sizes()) + "; expected [" +
+                        std::to_string(expected[0]) + "," + std::to_string(expected[1]) + "," +
+                        std::to_string(expected[2]) + more + "]; report this to the plugin's author");
 }
 
 /// Rows of one side cut to [rows,T,...].
@@ -74,9 +89,15 @@ Tensor cropped_rows(const Tensor& rows, std::int64_t index, std::int64_t count, 
   return rows.select(0, index).slice(0, 0, count).slice(1, 0, steps).clone();
 }
 
-void require_finite(const Tensor& rows, const PreparedText& text, const AttributionSpec& spec) {
-  if (const std::int64_t step = first_broken_step(rows, 1); step >= 0)
-    throw PluginError(place_of(text, spec, step), "attribute", "the attribution is not finite; nothing was stored");
+/// Throws PluginError at the first step whose attribution or score is not finite.
+void require_finite(const SequenceAttribution& sequence, const PreparedText& text, const AttributionSpec& spec) {
+  for (const Tensor& rows : {sequence.source_attributions, sequence.target_attributions})
+    if (rows.defined())
+      if (const std::int64_t step = first_broken_step(rows, 1); step >= 0)
+        throw PluginError(place_of(text, spec, step), "attribute", "the attribution is not finite; nothing was stored");
+  for (const auto& [name, scores] : sequence.step_scores)
+    if (const std::int64_t step = first_broken_step(scores, 0); step >= 0)
+      throw PluginError(place_of(text, spec, step), "score", "the step score '" + name + "' is not a finite number");
 }
 
 /// NaN where a token does not stand before the explained one: row r, step j with r >= start + j.
@@ -88,9 +109,10 @@ void blank_future(Tensor& rows, const Span& steps) {
   rows.masked_fill_(future, std::numeric_limits<double>::quiet_NaN());
 }
 
-SequenceAttribution sequence_attribution(const Attribution& attribution, std::int64_t index, const PreparedText& text,
-                                         const AttributionSpec& spec) {
-  const Sequence& sequence = text.sequence;
+/// What was computed for one sequence of a batch, without padding.
+SequenceAttribution sequence_attribution(const Attribution& attribution,
+                                         const std::map<std::string, Tensor>& step_scores, std::int64_t index,
+                                         const Sequence& sequence) {
   const auto length = static_cast<std::int64_t>(sequence.target.size());
   const auto source_length = static_cast<std::int64_t>(sequence.source.size());
   const std::int64_t steps = sequence.steps.size();
@@ -104,17 +126,12 @@ SequenceAttribution sequence_attribution(const Attribution& attribution, std::in
   result.target_labels = sequence.target_labels;
   result.steps = sequence.steps;
   result.granularity = attribution.granularity;
-  if (attribution.source.defined()) {
+  if (attribution.source.defined())
     result.source_attributions = cropped_rows(attribution.source, index, source_length, steps);
-    require_finite(result.source_attributions, text, spec);
-  }
-  if (attribution.target.defined()) {
+  if (attribution.target.defined())
     result.target_attributions = cropped_rows(attribution.target, index, std::min(length, sequence.steps.end), steps);
-    require_finite(result.target_attributions, text, spec);
-    blank_future(result.target_attributions, sequence.steps);
-  }
-  for (const auto& [name, scores] : attribution.step_scores)
-    result.step_scores[name] = cropped_step_score(scores, index, name, text, spec);
+  for (const auto& [name, scores] : step_scores)
+    result.step_scores[name] = scores.select(0, index).slice(0, 0, steps).clone();
   for (const auto& [name, scores] : attribution.sequence_scores) {
     const std::int64_t rows = name.starts_with("decoder") ? length : source_length;
     const std::int64_t columns = name.starts_with("encoder")   ? source_length
@@ -125,71 +142,66 @@ SequenceAttribution sequence_attribution(const Attribution& attribution, std::in
   return result;
 }
 
-Value::Map params_of(const PluginInfo& plugin, const Choice& choice) {
-  Value::Map map;
-  const Params params = check_params(plugin, choice);
-  for (const auto& [name, value] : params.values())
-    if (!value.is_null()) map.emplace_back(name, value);
-  return map;
+/// An attribution in the making.
+struct Making {
+  const Model& model;
+  const AttributionSpec& spec;
+  const AttributeOptions& options;
+  Tools tools;
+  std::int64_t all_steps = 0, steps_done = 0;
+  AttributionOutput output;
+  Value::List notes;
+  bool reduced = false, may_stop_early = false;
+
+  void add(const PreparedText* first, const PreparedText* last);
+};
+
+void Making::add(const PreparedText* first, const PreparedText* last) {
+  std::vector<Sequence> sequences;
+  std::int64_t batch_steps = 0;
+  for (const PreparedText* text = first; text != last; ++text) {
+    sequences.push_back(text->sequence);
+    batch_steps += text->sequence.steps.size();
+  }
+  Problem::Options problem_options;
+  problem_options.attribute_target = options.attribute_target || model.info().kind == ModelKind::decoder_only;
+  problem_options.eos_baseline = options.eos_baseline;
+  problem_options.memory_bytes = options.memory_bytes;
+  problem_options.hidden_reduction = tools.reduction.get();
+  if (options.progress)
+    problem_options.progress = [&](std::int64_t done, std::int64_t total) {
+      options.progress(steps_done + (total > 0 ? batch_steps * done / total : 0), all_steps);
+    };
+  const Problem problem(model, *tools.score, std::move(sequences), problem_options);
+  const Attribution attribution = tools.method->attribute(problem);
+  require_shape(attribution.source, Side::source, attribution, problem, spec);
+  require_shape(attribution.target, Side::target, attribution, problem, spec);
+  reduced = reduced || (problem.reduced_hidden_units() && attribution.granularity.empty());
+  may_stop_early = may_stop_early || problem.may_stop_early();
+  for (const std::string& note : attribution.notes)
+    if (std::find(notes.begin(), notes.end(), Value(note)) == notes.end()) notes.push_back(Value(note));
+  std::map<std::string, Tensor> step_scores = attribution.step_scores;
+  for (const auto& [name, function] : tools.step_scores) step_scores[name] = problem.scores(*function);
+  for (const PreparedText* text = first; text != last; ++text) {
+    SequenceAttribution sequence = sequence_attribution(attribution, step_scores, text - first, text->sequence);
+    if (!counts_only(model)) require_finite(sequence, *text, spec);  // what is only counted says nothing
+    if (sequence.target_attributions.defined()) blank_future(sequence.target_attributions, sequence.steps);
+    sequence.step_score_merges = tools.merges;
+    output.sequences.push_back(std::move(sequence));
+  }
+  steps_done += batch_steps;
+  if (options.progress) options.progress(steps_done, all_steps);
 }
 
-template <class Get>
-Value list_of(const std::vector<PreparedText>& texts, Get get) {
-  Value::List list;
-  for (const PreparedText& text : texts) list.push_back(get(text));
-  return Value(std::move(list));
-}
-
-Value::Map info_of(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
-                   const AttributionSpec& spec, const AttributeOptions& options, const Work& cost,
-                   double seconds) {
-  const Catalogue& catalogue = host.catalogue();
-  Value::Map step_score_args;
-  Value::List step_scores;
-  for (const Choice& choice : spec.step_scores) {
-    step_scores.push_back(Value(choice.name));
-    for (auto& entry : params_of(catalogue.find(PluginKind::step_function, choice.name, choice.where), choice))
-      step_score_args.push_back(std::move(entry));
-  }
-  // Two step scores may declare the same parameter; a mapping holds it once.
-  std::map<std::string, Value> unique(step_score_args.begin(), step_score_args.end());
-  std::int64_t end = 0;
-  bool constrained = true;
-  for (const PreparedText& text : texts) {
-    end = std::max(end, text.sequence.steps.end);
-    constrained = constrained && text.constrained;
-  }
-  const PluginInfo& method = catalogue.find(PluginKind::method, spec.method.name, spec.method.where);
-  const bool explains_score = flag(method, "uses_attributed_function", true);
-  return {
-      {"attribution_method", Value(spec.method.name)},
-      {"attributed_fn", explains_score ? Value(spec.attributed_function.name + "_fn") : Value()},
-      {"attribution_args", Value(params_of(method, spec.method))},
-      {"attributed_fn_args", Value(params_of(catalogue.find(PluginKind::step_function, spec.attributed_function.name,
-                                                            spec.attributed_function.where),
-                                             spec.attributed_function))},
-      {"step_scores_args", Value(Value::Map(unique.begin(), unique.end()))},
-      {"step_scores", Value(std::move(step_scores))},
-      {"attr_pos_start", Value(texts.empty() ? std::int64_t{0} : texts.front().sequence.steps.start)},
-      {"attr_pos_end", Value(end)},
-      {"attribute_target", Value(options.attribute_target)},
-      {"include_eos_baseline", Value(options.eos_baseline)},
-      {"output_step_attributions", Value(false)},
-      {"constrained_decoding", Value(constrained)},
-      {"generate_from_target_prefix", Value(false)},
-      {"input_texts", list_of(texts, [](const PreparedText& text) { return Value(text.input_text); })},
-      {"generated_texts", list_of(texts, [](const PreparedText& text) { return Value(text.generated_text); })},
-      {"generation_args", Value(Value::Map{})},
-      {"exec_time", Value(seconds)},
-      {"model_name", Value(model.info().name)},
-      {"model_class", Value(model.info().class_name)},
-      {"tokenizer_name", Value()},
-      {"tokenizer_class", Value(std::string("PreTrainedTokenizerFast"))},
-      {"cost", Value(Value::Map{{"forward_passes", Value(cost.forward_passes)},
-                                {"forward_rows", Value(cost.forward_rows)},
-                                {"head_rows", Value(cost.head_rows)},
-                                {"backward_passes", Value(cost.backward_passes)},
-                                {"backward_rows", Value(cost.backward_rows)}})}};
+Making make(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
+            const AttributionSpec& spec, const AttributeOptions& options) {
+  check_attribution(host.catalogue(), spec);
+  Making making{model, spec, options, make_tools(host, spec)};
+  for (const PreparedText& text : texts) making.all_steps += text.sequence.steps.size();
+  const auto together = static_cast<std::size_t>(options.batch_size);
+  for (std::size_t first = 0; first < texts.size(); first += together)
+    making.add(texts.data() + first, texts.data() + std::min(texts.size(), first + together));
+  return making;
 }
 
 }  // namespace
@@ -217,84 +229,39 @@ void check_attribution(const Catalogue& catalogue, const AttributionSpec& spec) 
 AttributionOutput attribute(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
                             const AttributionSpec& spec, const AttributeOptions& options) {
   const auto began = std::chrono::steady_clock::now();
-  check_attribution(host.catalogue(), spec);
-  const PluginInfo& method = host.catalogue().find(PluginKind::method, spec.method.name, spec.method.where);
+  TensorMemory::watch();
+  const TensorMemory::Peak peak;
+  const PluginInfo& method = check_choice(host.catalogue(), PluginKind::method, spec.method);
   if (options.warn && !flag(method, "uses_attributed_function", true) && !is_default_score(spec.attributed_function))
     options.warn("method '" + spec.method.name + "' does not explain a score, so attributed function '" +
                  spec.attributed_function.name + "' has no effect");
   if (options.warn && options.attribute_target && model.info().kind == ModelKind::decoder_only)
     options.warn("attribute_target has no effect: a decoder-only model has nothing but its target");
-  const Tools tools = make_tools(host, spec);
-
-  std::int64_t all_steps = 0, steps_done = 0;
-  for (const PreparedText& text : texts) all_steps += text.sequence.steps.size();
   const Work before = model.work();
-  Value::List notes;
-  AttributionOutput output;
-  for (std::size_t first = 0; first < texts.size(); first += options.batch_size) {
-    const std::size_t last = std::min(texts.size(), first + static_cast<std::size_t>(options.batch_size));
-    std::vector<Sequence> sequences;
-    std::int64_t batch_steps = 0;
-    for (std::size_t i = first; i < last; ++i) {
-      sequences.push_back(texts[i].sequence);
-      batch_steps += texts[i].sequence.steps.size();
-    }
-    Problem::Options problem_options;
-    problem_options.attribute_target = options.attribute_target || model.info().kind == ModelKind::decoder_only;
-    problem_options.eos_baseline = options.eos_baseline;
-    problem_options.memory_bytes = options.memory_bytes;
-    if (options.progress)
-      problem_options.progress = [&](std::int64_t done, std::int64_t total) {
-        options.progress(steps_done + (total > 0 ? batch_steps * done / total : 0), all_steps);
-      };
-    const Problem problem(model, *tools.score, std::move(sequences), problem_options);
-    const Attribution attribution = tools.method->attribute(problem);
-    for (const std::string& note : attribution.notes)
-      if (std::find(notes.begin(), notes.end(), Value(note)) == notes.end()) notes.push_back(Value(note));
-    std::map<std::string, Tensor> step_scores;
-    for (const auto& [name, function] : tools.step_scores) step_scores[name] = problem.scores(*function);
-    for (std::size_t i = first; i < last; ++i) {
-      SequenceAttribution sequence =
-          sequence_attribution(attribution, static_cast<std::int64_t>(i - first), texts[i], spec);
-      for (const auto& [name, scores] : step_scores)
-        sequence.step_scores[name] =
-            cropped_step_score(scores, static_cast<std::int64_t>(i - first), name, texts[i], spec);
-      sequence.step_score_merges = tools.merges;
-      output.sequences.push_back(std::move(sequence));
-    }
-    steps_done += batch_steps;
-    if (options.progress) options.progress(steps_done, all_steps);
-  }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  output.info = info_of(model, host, texts, spec, options, model.work() - before, seconds);
-  if (!notes.empty()) output.info.emplace_back("notes", Value(std::move(notes)));
+  Making making = make(model, host, texts, spec, options);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  AttributionOutput output = std::move(making.output);
+  output.info =
+      attribution_info(model, host, texts, spec, options,
+                       {.work = model.work() - before, .tensor_bytes = peak.bytes(), .seconds = took.count()});
+  if (making.reduced) output.info.emplace_back(kReducedKey, making.tools.reduction->record(host.catalogue()));
+  if (!making.notes.empty()) output.info.emplace_back("notes", Value(std::move(making.notes)));
   return output;
+}
+
+AttributionPlan plan_attribution(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
+                                 const AttributionSpec& spec, const AttributeOptions& options) {
+  TensorMemory::watch();
+  const TensorMemory::Peak peak;
+  const CountingModel counting(model);
+  const Making making = make(counting, host, texts, spec, options);
+  return {.work = counting.work(), .tensor_bytes = peak.bytes(), .at_most = making.may_stop_early};
 }
 
 void try_plugins(const PluginHost& host, const AttributionSpec& spec) {
   make_tools(host, spec);
   if (spec.aggregation)
     for (const Choice& choice : *spec.aggregation) host.make_aggregator(choice);
-}
-
-std::vector<Choice> default_aggregation(const AttributionOutput& output) {
-  if (output.sequences.empty()) return {};
-  const std::vector<std::string>& dims = output.sequences.front().granularity;
-  if (dims.empty()) return {};
-  if (dims == std::vector<std::string>{"hidden"}) return {{"vnorm", {}, {}}};
-  return std::vector<Choice>(dims.size(), Choice{"mean", {}, {}});
-}
-
-AttributionOutput aggregated(const PluginHost& host, const AttributionOutput& output,
-                             const std::optional<std::vector<Choice>>& chain) {
-  AttributionOutput result = output;
-  for (const Choice& choice : chain ? *chain : default_aggregation(output)) {
-    const auto aggregator = host.make_aggregator(choice);
-    with_place(choice.where, plugin_title(PluginKind::aggregator, choice.name), [&] {
-      for (SequenceAttribution& sequence : result.sequences) aggregator->apply(sequence);
-    });
-  }
-  return result;
 }
 
 }  // namespace whence::host

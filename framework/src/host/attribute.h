@@ -42,8 +42,8 @@ struct AttributeOptions {
   std::int64_t batch_size = 8;
   bool attribute_target = false;  ///< encoder-decoder only
   bool eos_baseline = false;
-  std::int64_t memory_bytes = 0;
-  Progress progress;  ///< explained steps done, of all
+  std::int64_t memory_bytes = 0;  ///< of weights and passes together; 0: a share of what is free
+  Progress progress;              ///< explained steps done, of all
   Notice warn;
 };
 
@@ -60,16 +60,20 @@ const PluginInfo& check_choice(const Catalogue& catalogue, PluginKind kind, cons
 /// that is not differentiable under a method that needs gradients.
 void check_attribution(const Catalogue& catalogue, const AttributionSpec& spec);
 
+/// What an attribution will take.
+struct AttributionPlan {
+  Work work;
+  std::int64_t tensor_bytes = 0;  ///< most bytes of tensors held at a time, beside those held before it begins
+  bool at_most = false;           ///< steps may stop before all levels of their path are done
+};
+
+/// Found without doing it: the method runs on a stand-in that counts what the model would do. Throws what the method
+/// throws.
+AttributionPlan plan_attribution(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
+                                 const AttributionSpec& spec, const AttributeOptions& options = {});
+
 /// Makes every plugin that the attribution names, so that one that cannot be used is found before long work. Throws
 /// what `attribute` and `aggregated` throw for it.
 void try_plugins(const PluginHost& host, const AttributionSpec& spec);
-
-/// The chain that makes a result token-level: the norm over hidden units, the mean over heads and layers.
-std::vector<Choice> default_aggregation(const AttributionOutput& output);
-
-/// A copy of `output` with every sequence sent through the chain, or through the default one. Errors name the place of
-/// the choice and the aggregator.
-AttributionOutput aggregated(const PluginHost& host, const AttributionOutput& output,
-                             const std::optional<std::vector<Choice>>& chain = {});
 
 }  // namespace whence::host

@@ -22,6 +22,13 @@ std::int64_t integer_from(const Value& value, std::string_view key, std::int64_t
   return number;
 }
 
+/// `value` if it is one of `known`.
+const std::string& name_from(const Value& value, std::string_view what, const std::vector<std::string>& known) {
+  const std::string& name = value.as_string();
+  if (std::find(known.begin(), known.end(), name) == known.end()) throw UnknownName(value.mark(), what, name, known);
+  return name;
+}
+
 /// A number as it is written in an experiment.
 std::string number_text(const Value& value) {
   std::string text = to_yaml(value);
@@ -97,17 +104,13 @@ void parse_inputs(const Value& value, const fs::path& base, Experiment& experime
 
 void parse_model(const Value& value, const fs::path& base, Experiment& experiment) {
   if (value.is_map()) {
-    value.require_known_keys({"path", "plugin", "dtype"});
+    value.require_known_keys({"path", "plugin", "dtype", "weights"});
     if (const Value* plugin = value.find("plugin"); plugin && !plugin->is_null()) {
       experiment.model_plugin = plugin->as_string();
       experiment.model_plugin_where = plugin->mark();
     }
-    if (const Value* dtype = value.find("dtype")) {
-      static const std::vector<std::string> kTypes{"bfloat16", "float16", "float32", "float64"};
-      experiment.dtype = dtype->as_string();
-      if (std::find(kTypes.begin(), kTypes.end(), experiment.dtype) == kTypes.end())
-        throw UnknownName(dtype->mark(), "dtype", experiment.dtype, kTypes);
-    }
+    if (const Value* dtype = value.find("dtype")) experiment.dtype = parse_dtype(*dtype);
+    if (const Value* weights = value.find("weights")) experiment.weights = parse_weights(*weights);
   }
   const Value& path = value.is_map() ? value.at("path") : value;
   experiment.model_path = find_model(path.as_string(), base, path.mark());
@@ -131,7 +134,8 @@ AttributionSpec parse_attribution(const Value& value) {
   if (!value.is_map()) {
     spec.method = parse_choice(value, "method");
   } else {
-    value.require_known_keys({"name", "method", "params", "attributed_function", "step_scores", "aggregation"});
+    value.require_known_keys(
+        {"name", "method", "params", "attributed_function", "step_scores", "aggregation", "granularity"});
     spec.method = parse_choice_with_params(value.at("method"), value.find("params"), "method");
     if (const Value* function = value.find("attributed_function"))
       spec.attributed_function = parse_choice(*function, "step function");
@@ -139,6 +143,7 @@ AttributionSpec parse_attribution(const Value& value) {
       spec.step_scores = parse_choices(*scores, "step function");
     if (const Value* chain = value.find("aggregation"); chain && !chain->is_null())
       spec.aggregation = parse_choices(*chain, "aggregator");
+    if (const Value* granularity = value.find("granularity")) spec.granularity = parse_granularity(*granularity);
     if (const Value* name = value.find("name")) spec.name = file_name_from(*name, "name");
   }
   if (spec.name.empty()) spec.name = spec.method.name;
@@ -227,7 +232,8 @@ Value attribution_value(const AttributionSpec& spec) {
   Value::Map map{{"name", text(spec.name)},
                  {"method", choice_value(spec.method)},
                  {"attributed_function", choice_value(spec.attributed_function)},
-                 {"step_scores", choices_value(spec.step_scores)}};
+                 {"step_scores", choices_value(spec.step_scores)},
+                 {"granularity", text(spec.granularity == Granularity::full ? "full" : "token")}};
   if (spec.aggregation) map.emplace_back("aggregation", choices_value(*spec.aggregation));
   return Value(std::move(map));
 }
@@ -278,21 +284,19 @@ Choice parse_choice(const Value& value, std::string_view what) {
 GenerationConfig parse_generation(const Value& value) {
   value.require_known_keys({"max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "eos", "stop", "seed"});
   GenerationConfig config;
-  if (const Value* v = value.find("max_new_tokens")) 
+  if (const Value* v = value.find("max_new_tokens"))
     config.max_new_tokens = integer_from(*v, "max_new_tokens", 1, std::numeric_limits<std::int32_t>::max());
   if (const Value* v = value.find("do_sample")) config.do_sample = v->as_bool();
   if (const Value* v = value.find("temperature")) {
     config.temperature = v->as_double();
     if (!(config.temperature > 0) || !std::isfinite(config.temperature))
-      throw ConfigError(v->mark(),
-                        "'temperature' is " + number_text(*v) + "; expected a number above 0");
+      throw ConfigError(v->mark(), "'temperature' is " + number_text(*v) + "; expected a number above 0");
   }
   if (const Value* v = value.find("top_k")) config.top_k = integer_from(*v, "top_k", 0);
   if (const Value* v = value.find("top_p")) {
     config.top_p = v->as_double();
     if (!(config.top_p > 0 && config.top_p <= 1))
-      throw ConfigError(v->mark(),
-                        "'top_p' is " + number_text(*v) + "; expected a number above 0 and at most 1");
+      throw ConfigError(v->mark(), "'top_p' is " + number_text(*v) + "; expected a number above 0 and at most 1");
   }
   if (const Value* v = value.find("seed")) config.seed = static_cast<std::uint64_t>(integer_from(*v, "seed", 0));
   if (const Value* v = value.find("eos"); v && !v->is_null()) {
@@ -306,6 +310,18 @@ GenerationConfig parse_generation(const Value& value) {
       config.stop.push_back(stop.as_string());
     }
   return config;
+}
+
+std::string parse_dtype(const Value& value) {
+  return name_from(value, "dtype", {"bfloat16", "float16", "float32", "float64", "mixed"});
+}
+
+std::string parse_weights(const Value& value) {
+  return name_from(value, "way to hold weights", {"auto", "packed", "unpacked"});
+}
+
+Granularity parse_granularity(const Value& value) {
+  return name_from(value, "granularity", {"full", "token"}) == "full" ? Granularity::full : Granularity::token;
 }
 
 std::int64_t parse_bytes(const Value& value) {
@@ -400,7 +416,8 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
 }
 
 Value resolved(const Experiment& experiment) {
-  Value::Map model{{"path", text(experiment.model_path)}, {"dtype", text(experiment.dtype)}};
+  Value::Map model{
+      {"path", text(experiment.model_path)}, {"dtype", text(experiment.dtype)}, {"weights", text(experiment.weights)}};
   if (experiment.model_plugin) model.emplace_back("plugin", text(*experiment.model_plugin));
   Value::List inputs, attributions, outputs, paths;
   for (const InputText& input : experiment.inputs) inputs.push_back(input_value(input));

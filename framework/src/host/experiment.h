@@ -23,14 +23,21 @@ struct InputText {
   bool operator==(const InputText& other) const;  ///< `where` aside
 };
 
+/// What a result holds where a method attributes to hidden units.
+enum class Granularity {
+  token,  ///< one number for each token and step: hidden units are reduced while they are computed
+  full,   ///< every hidden unit
+};
+
 /// One attribution of an experiment.
 struct AttributionSpec {
   std::string name;  ///< file stem of its result; unique
   Choice method;
   Choice attributed_function{"probability", {}, {}};
   std::vector<Choice> step_scores;
-  /// Chain for the rendered outputs; absent: the default of the result's granularity. Results keep full granularity.
+  /// Chain for the rendered outputs; absent: the default of the result's granularity. Results are stored without it.
   std::optional<std::vector<Choice>> aggregation;
+  Granularity granularity = Granularity::token;
 
   bool operator==(const AttributionSpec&) const = default;
 };
@@ -52,6 +59,7 @@ struct Experiment {
   std::optional<std::string> model_plugin;  ///< absent: the one that recognises the checkpoint
   Mark model_plugin_where;
   std::string dtype = "float32";
+  std::string weights = "auto";  ///< or "packed", "unpacked"
   std::vector<InputText> inputs;
   std::optional<std::filesystem::path>
       input_file;  ///< where the inputs were read from, if not from the experiment itself
@@ -80,6 +88,10 @@ Value resolved(const Experiment& experiment);
 Choice parse_choice(const Value& value, std::string_view what);
 /// Generation options under the names of the schema.
 GenerationConfig parse_generation(const Value& value);
+/// How a model computes, how it holds its weights, and what results hold.
+std::string parse_dtype(const Value& value);
+std::string parse_weights(const Value& value);
+Granularity parse_granularity(const Value& value);
 /// A number of bytes, or text such as "2 GiB".
 std::int64_t parse_bytes(const Value& value);
 /// Absolute path of a checkpoint: "~" is the home folder; what does not lie in `base` and is a bare name is looked for

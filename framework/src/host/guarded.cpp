@@ -4,6 +4,7 @@
 
 #include "host/guard.h"
 #include "host/result_check.h"
+#include "whence/hidden_reduction.h"
 
 namespace whence::host {
 namespace {
@@ -138,22 +139,49 @@ class GuardedStepFunction final : public StepFunction {
   std::string path_;
 };
 
+class GuardedReduction final : public HiddenReduction {
+ public:
+  GuardedReduction(const HiddenReduction& inner, std::string path) : inner_(inner), path_(std::move(path)) {}
+
+  Tensor reduce(const Tensor& values) const override {
+    return guard(path_, "aggregate", [&] { return inner_.reduce(values); });
+  }
+  bool is_sum() const override {
+    return guard(path_, "aggregate", [&] { return inner_.is_sum(); });
+  }
+  std::string description() const override {
+    return guard(path_, "aggregate", [&] { return inner_.description(); });
+  }
+  void finish(SequenceAttribution& sequence) const override {
+    guard(path_, "aggregate", [&] { inner_.finish(sequence); });
+  }
+
+ private:
+  const HiddenReduction& inner_;
+  std::string path_;
+};
+
 class GuardedAggregator final : public Aggregator {
  public:
-  GuardedAggregator(std::unique_ptr<Aggregator> inner, std::string path)
-      : inner_(std::move(inner)), path_(std::move(path)) {}
+  GuardedAggregator(std::unique_ptr<Aggregator> inner, const std::string& path)
+      : inner_(std::move(inner)), path_(path) {
+    const auto power = guard(path_, "query", [&] { return inner_->query(HiddenReduction::kCapability); });
+    if (power) reduction_.emplace(*static_cast<const HiddenReduction*>(power), path_);
+  }
 
   void apply(SequenceAttribution& sequence) const override {
     guard(path_, "aggregate", [&] { inner_->apply(sequence); });
-    check_sequence(sequence, path_);
   }
   const void* query(std::string_view capability) const override {
+    if (capability == HiddenReduction::kCapability)
+      return reduction_ ? static_cast<const HiddenReduction*>(&*reduction_) : nullptr;
     return guard(path_, "query", [&] { return inner_->query(capability); });
   }
 
  private:
   std::unique_ptr<Aggregator> inner_;
   std::string path_;
+  std::optional<GuardedReduction> reduction_;
 };
 
 class GuardedRenderer final : public Renderer {

@@ -83,6 +83,25 @@ void read_presets(const Value& presets, PluginInfo& plugin) {
   }
 }
 
+/// A line for readers, and for methods what the work is in rows: formulas that tests hold it to.
+void read_cost(const Value& cost, PluginInfo& plugin) {
+  if (plugin.kind != PluginKind::method || !cost.is_map()) {
+    plugin.cost = cost.as_string();
+    return;
+  }
+  cost.require_known_keys({"summary", "where", "forward_rows", "backward_rows"});
+  plugin.cost = cost.at("summary").as_string();
+  const auto formula = [](const Value& value) {
+    return value.is_int() ? std::to_string(value.as_int()) : value.as_string();
+  };
+  plugin.cost_formulas.emplace();
+  if (const Value* where = cost.find("where"))
+    for (const auto& [name, value] : where->as_map())
+      plugin.cost_formulas->where.emplace_back(checked_name(name, value.key_mark()), formula(value));
+  plugin.cost_formulas->forward_rows = formula(cost.at("forward_rows"));
+  plugin.cost_formulas->backward_rows = formula(cost.at("backward_rows"));
+}
+
 std::vector<std::string> known_keys(PluginKind kind) {
   std::vector<std::string> keys = {"kind", "name", "summary", "paper", "cost", "parameters", "presets"};
   if (kind == PluginKind::method) keys.insert(keys.end(), {"needs", "uses_attributed_function"});
@@ -114,7 +133,7 @@ void read_declaration(const Value& declaration, PluginInfo& plugin) {
   plugin.declaration = declaration;
   plugin.summary = declaration.at("summary").as_string();
   plugin.paper = optional_text(declaration, "paper");
-  plugin.cost = optional_text(declaration, "cost");
+  if (const Value* cost = declaration.find("cost")) read_cost(*cost, plugin);
   const std::string owner = plugin_title(plugin.kind, plugin.name);
   if (const Value* parameters = declaration.find("parameters"); parameters && !parameters->is_null())
     for (const auto& [name, parameter] : parameters->as_map())

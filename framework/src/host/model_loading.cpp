@@ -48,12 +48,14 @@ void require_model(const std::string& path, const Mark& where) {
 }
 
 LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin,
-                       const std::string& dtype) {
+                       const LoadOptions& options) {
   const auto began = std::chrono::steady_clock::now();
   require_model(path);
   ModelRequest request;
   request.path = path;
-  request.dtype = dtype;
+  request.dtype = options.dtype;
+  request.weights = options.weights;
+  request.memory_bytes = options.memory_bytes;
   LoadedModel loaded;
   for (const auto& file : architecture_files()) {
     try {

@@ -22,11 +22,17 @@ struct LoadedModel {
 /// Throws ModelError at `where` unless something lies at `path`.
 void require_model(const std::string& path, const Mark& where = {});
 
+/// How a checkpoint is to be loaded, as ModelRequest says.
+struct LoadOptions {
+  std::string dtype = "float32", weights = "auto";
+  std::int64_t memory_bytes = 0;
+};
+
 /// Opens a checkpoint with the named model plugin or, without a name, with the first that recognises it. Throws
 /// ModelError, UnknownName, PluginError; a ModelError tells of broken architecture files, since the right one may be
 /// among them.
-LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin,
-                       const std::string& dtype);
+LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin = {},
+                       const LoadOptions& options = {});
 
 /// The architecture files on the search path, sorted by name; the first of a name wins.
 std::vector<std::filesystem::path> architecture_files();

@@ -152,4 +152,12 @@ Params check_params(const PluginInfo& plugin, const Choice& choice) {
   return Params(std::move(values));
 }
 
+Value::Map recorded_params(const PluginInfo& plugin, const Choice& choice) {
+  Value::Map map;
+  const Params params = check_params(plugin, choice);
+  for (const auto& [name, value] : params.values())
+    if (!value.is_null()) map.emplace_back(name, value);
+  return map;
+}
+
 }  // namespace whence::host

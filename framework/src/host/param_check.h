@@ -21,6 +21,9 @@ struct Choice {
 /// value.
 Params check_params(const PluginInfo& plugin, const Choice& choice);
 
+/// Every parameter that has a value, defaults included, as results record them.
+Value::Map recorded_params(const PluginInfo& plugin, const Choice& choice);
+
 /// Checks one value against one declaration and returns it in the declared type: where a float is declared an integer
 /// becomes one. `owner` is how errors call the plugin, as in "method 'saliency'".
 Value check_value(const ParamSpec& spec, const Value& value, const std::string& owner);

@@ -28,11 +28,20 @@ struct ParamSpec {
   std::string help;
 };
 
+/// Rows that a method sends through the model for one text of a decoder-only model, as formulas of `rows` (tokens before
+/// the last explained one), `steps` (explained tokens), `layers`, the method's parameters and what `where` defines. For
+/// texts without tokens that the baseline keeps.
+struct CostFormulas {
+  std::vector<std::pair<std::string, std::string>> where;  ///< name and formula, in order
+  std::string forward_rows, backward_rows;
+};
+
 /// One plugin as its manifest describes it; made without opening the library.
 struct PluginInfo {
   PluginKind kind = PluginKind::method;
   std::string name;
   std::string summary, paper, cost, version;
+  std::optional<CostFormulas> cost_formulas;
   std::vector<ParamSpec> parameters;
   /// Other names of the plugin with parameters fixed: preset name -> mapping of parameters.
   Value::Map presets;

@@ -138,6 +138,7 @@ Reproduction reproduce(const PluginHost& host, const fs::path& directory, const 
   if (!experiment.plugin_paths.empty() && options.listener.notice)
     options.listener.notice("plugins.paths of the run are not searched; name folders you trust with --plugin-path");
   if (options.model) experiment.model_path = find_model(*options.model, fs::current_path(), {"--model", 0, 0});
+  if (options.memory_bytes) experiment.memory_bytes = *options.memory_bytes;
   check_experiment(host.catalogue(), experiment);
   std::map<std::string, AttributionOutput> stored;
   for (const AttributionSpec& spec : experiment.attributions) {

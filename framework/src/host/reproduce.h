@@ -28,8 +28,9 @@ struct Reproduction {
 struct ReproduceOptions {
   /// An element agrees when it deviates by at most `relative * |stored| + absolute * largest |stored| of the tensor`.
   double relative = 1e-3, absolute = 1e-5;
-  bool allow_changed = false;        ///< go on when the checkpoint is another one
-  std::optional<std::string> model;  ///< where the checkpoint lies now, if it was moved
+  bool allow_changed = false;                ///< go on when the checkpoint is another one
+  std::optional<std::string> model;          ///< where the checkpoint lies now, if it was moved
+  std::optional<std::int64_t> memory_bytes;  ///< another budget than that of the run
   RunListener listener;
 };
 

@@ -46,8 +46,8 @@ void check_output_files(const Experiment& experiment) {
     for (const AttributionSpec& spec : experiment.attributions) {
       if (const std::size_t letters = file_of(output, spec.name).size(); letters > kMostLetters)
         throw ConfigError(output.renderer.where, "'file' becomes a name of " + std::to_string(letters) +
-                                                     " letters for attribution '" + spec.name +
-                                                     "'; expected at most " + std::to_string(kMostLetters));
+                                                     " letters for attribution '" + spec.name + "'; expected at most " +
+                                                     std::to_string(kMostLetters));
       if (const auto [entry, added] =
               taken.emplace(file_of(output, spec.name), "renderer '" + output.renderer.name + "'");
           !added)
@@ -93,6 +93,30 @@ void try_every_plugin(const PluginHost& host, const Experiment& experiment) {
   for (const OutputSpec& output : experiment.outputs) host.make_renderer(output.renderer);
 }
 
+Progress phase(const RunListener& listener, const std::string& label) {
+  return listener.phase ? listener.phase(label) : Progress();
+}
+
+AttributeOptions attribute_options(const Experiment& experiment, Progress progress = {}, Notice warn = {}) {
+  return {experiment.batch_size,   experiment.attribute_target, experiment.eos_baseline,
+          experiment.memory_bytes, std::move(progress),         std::move(warn)};
+}
+
+PreparedRun prepare(const PluginHost& host, const Experiment& experiment, const RunListener& listener,
+                    LoadedModel loaded) {
+  if (!loaded.model) try_every_plugin(host, experiment);
+  PreparedRun run;
+  run.loaded = loaded.model ? std::move(loaded) : load_model(host, experiment);
+  run.load_seconds = run.loaded.seconds;
+  if (listener.warn)
+    for (const std::string& error : run.loaded.broken_architectures) listener.warn("passed over: " + error);
+  Stopwatch watch;
+  run.texts = prepare_sequences(*run.loaded.model, experiment.inputs, experiment.generation,
+                                {experiment.batch_size, phase(listener, "generating"), listener.warn});
+  run.generation_seconds = watch.lap();
+  return run;
+}
+
 }  // namespace
 
 void check_experiment(const Catalogue& catalogue, const Experiment& experiment) {
@@ -104,32 +128,32 @@ void check_experiment(const Catalogue& catalogue, const Experiment& experiment) 
   for (const InputText& input : experiment.inputs) check_input(input);
 }
 
+LoadedModel load_model(const PluginHost& host, const Experiment& experiment) {
+  return load_model(host, experiment.model_path, experiment.model_plugin,
+                    {experiment.dtype, experiment.weights, experiment.memory_bytes});
+}
+
 ComputedRun compute(const PluginHost& host, const Experiment& experiment, const RunListener& listener,
                     LoadedModel loaded) {
-  if (!loaded.model) try_every_plugin(host, experiment);
-  const auto phase = [&](const std::string& label) { return listener.phase ? listener.phase(label) : Progress(); };
-  ComputedRun run;
-  run.loaded = loaded.model ? std::move(loaded)
-                            : load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
-  run.load_seconds = run.loaded.seconds;
-  if (listener.warn)
-    for (const std::string& error : run.loaded.broken_architectures) listener.warn("passed over: " + error);
-  const Model& model = *run.loaded.model;
+  ComputedRun run{prepare(host, experiment, listener, std::move(loaded))};
   Stopwatch watch;
-  run.texts = prepare_sequences(model, experiment.inputs, experiment.generation,
-                                {experiment.batch_size, phase("generating"), listener.warn});
-  run.generation_seconds = watch.lap();
   for (const AttributionSpec& spec : experiment.attributions) {
-    AttributeOptions options{experiment.batch_size,   experiment.attribute_target,
-                             experiment.eos_baseline, experiment.memory_bytes,
-                             phase(spec.name),        listener.warn};
-    NamedOutput result{spec, attribute(model, host, run.texts, spec, options)};
+    const AttributeOptions options = attribute_options(experiment, phase(listener, spec.name), listener.warn);
+    NamedOutput result{spec, attribute(*run.loaded.model, host, run.texts, spec, options)};
     for (auto& [key, value] : result.output.info)
       if (key == "generation_args") value = resolved(experiment).at("generation");
     run.outputs.push_back(std::move(result));
   }
   run.attribution_seconds = watch.lap();
   return run;
+}
+
+RunPlan plan_run(const PluginHost& host, const Experiment& experiment, const RunListener& listener) {
+  RunPlan plan{prepare(host, experiment, listener, {})};
+  for (const AttributionSpec& spec : experiment.attributions)
+    plan.attributions.emplace_back(
+        spec.name, plan_attribution(*plan.loaded.model, host, plan.texts, spec, attribute_options(experiment)));
+  return plan;
 }
 
 std::string run_key(const Catalogue& catalogue, const Experiment& experiment,
@@ -179,7 +203,7 @@ RunResult run_experiment(const PluginHost& host, const Experiment& experiment, b
   std::error_code failure;
   if (fs::is_directory(experiment.model_path, failure)) {
     try_every_plugin(host, experiment);
-    loaded = load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
+    loaded = load_model(host, experiment);
   }
   const std::string key =
       run_key(host.catalogue(), experiment,
@@ -213,6 +237,7 @@ RunResult run_experiment(const PluginHost& host, const Experiment& experiment, b
     if (listener.notice) listener.notice("the results are stored in " + result.directory.string());
     std::rethrow_exception(rendering_failure);
   }
+  result.model = run.loaded.model->info();
   result.outputs = std::move(run.outputs);
   return result;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "host/aggregation.h"
 #include "host/attribute.h"
 #include "host/experiment.h"
 #include "host/model_loading.h"
@@ -19,32 +20,50 @@ struct RunListener {
   Notice notice, warn;
 };
 
-/// The result of one attribution of an experiment, at full granularity.
+/// The result of one attribution of an experiment, not aggregated.
 struct NamedOutput {
   AttributionSpec spec;
   AttributionOutput output;
 };
 
-/// An experiment that has been computed in this process.
-struct ComputedRun {
+/// A loaded model and the texts of an experiment, ready to be attributed.
+struct PreparedRun {
   LoadedModel loaded;
   std::vector<PreparedText> texts;
+  double load_seconds = 0, generation_seconds = 0;
+};
+
+/// An experiment that has been computed in this process.
+struct ComputedRun : PreparedRun {
   std::vector<NamedOutput> outputs;
-  double load_seconds = 0, generation_seconds = 0, attribution_seconds = 0;
+  double attribution_seconds = 0;
+};
+
+/// What the attributions of an experiment will take, by their names.
+struct RunPlan : PreparedRun {
+  std::vector<std::pair<std::string, AttributionPlan>> attributions;
 };
 
 /// Checks everything that can be checked without opening a library or a checkpoint: names, parameters, output files.
 void check_experiment(const Catalogue& catalogue, const Experiment& experiment);
+
+/// The model of an experiment.
+LoadedModel load_model(const PluginHost& host, const Experiment& experiment);
 
 /// Opens every plugin, loads the model unless `loaded` is it, prepares the texts and makes every attribution; writes
 /// nothing.
 ComputedRun compute(const PluginHost& host, const Experiment& experiment, const RunListener& listener = {},
                     LoadedModel loaded = {});
 
+/// As `compute`, up to the attributions, which are only planned. Texts are generated, since what is to be done depends
+/// on them.
+RunPlan plan_run(const PluginHost& host, const Experiment& experiment, const RunListener& listener = {});
+
 struct RunResult {
   std::filesystem::path directory;
   bool reused = false;  ///< the outputs were stored by an earlier run; nothing was computed
   std::vector<NamedOutput> outputs;
+  std::optional<ModelInfo> model;  ///< that computed them
 };
 
 /// Runs an experiment into `<output_dir>/<name>-<key>`. The key stands for the experiment, the model, the plugins and

@@ -2,9 +2,11 @@
 #include <ATen/ops/tensor.h>
 
 #include <set>
+#include <sstream>
 
 #include "whence/aggregator.h"
 #include "whence/error.h"
+#include "whence/hidden_reduction.h"
 #include "whence/plugin.h"
 #include "whence/reduce.h"
 
@@ -34,10 +36,22 @@ class Selection {
       throw ConfigError("index, range and indices: expected at most one of them; drop the others");
   }
 
+  bool is_single() const { return index_.has_value(); }
+
   /// The one entry to keep instead of reducing, if a single index was given.
   std::optional<std::int64_t> single(std::int64_t size) const {
     if (!index_) return std::nullopt;
     return from_start("index", *index_, size);
+  }
+
+  /// Empty when every entry takes part.
+  std::string description() const {
+    std::string text;
+    if (index_) text = std::to_string(*index_);
+    if (range_) text = "[" + std::to_string(range_->start) + ", " + std::to_string(range_->end) + ")";
+    if (indices_)
+      for (const std::int64_t index : *indices_) text += (text.empty() ? "" : ", ") + std::to_string(index);
+    return text;
   }
 
   Tensor apply(const Tensor& values) const {
@@ -72,7 +86,7 @@ class Selection {
   std::optional<std::vector<std::int64_t>> indices_;
 };
 
-class Scores final : public whence::Aggregator {
+class Scores final : public whence::Aggregator, public whence::HiddenReduction {
  public:
   explicit Scores(const whence::Params& params)
       : function_(params.get<std::string>("function")),
@@ -87,10 +101,34 @@ class Scores final : public whence::Aggregator {
           "scores: attributions hold one value for each token and step, no dimension is left to reduce; "
           "leave this stage out, or scale them with the aggregator normalize or rescale");
     for (Tensor* scores : {&sequence.source_attributions, &sequence.target_attributions})
-      if (scores->defined()) *scores = reduced(*scores);
-    for (auto& [name, map] : sequence.sequence_scores)
-      if (map.dim() > 2) map = reduced(map);
+      if (scores->defined()) *scores = reduce(*scores);
     sequence.granularity.pop_back();
+    finish(sequence);
+  }
+
+  const void* query(std::string_view capability) const override {
+    return capability == HiddenReduction::kCapability ? static_cast<const HiddenReduction*>(this) : nullptr;
+  }
+
+  Tensor reduce(const Tensor& values) const override {
+    if (const auto index = selection_.single(values.size(-1))) return values.select(-1, *index);
+    return whence::reduce(selection_.apply(values), -1, function_, norm_order_);
+  }
+
+  bool is_sum() const override { return function_ == "sum" && selection_.description().empty(); }
+
+  std::string description() const override {
+    const std::string entries = selection_.description();
+    if (selection_.is_single()) return "entry " + entries;
+    std::ostringstream text;
+    text << function_;
+    if (function_ == "vnorm") text << " of order " << norm_order_;
+    return text.str() + (entries.empty() ? "" : " of the entries " + entries);
+  }
+
+  void finish(whence::SequenceAttribution& sequence) const override {
+    for (auto& [name, map] : sequence.sequence_scores)
+      if (map.dim() > 2) map = reduce(map);
     if (scaling_ == Scaling::normalize)
       whence::normalize_columns(sequence.source_attributions, sequence.target_attributions);
     if (scaling_ == Scaling::rescale)
@@ -98,11 +136,6 @@ class Scores final : public whence::Aggregator {
   }
 
  private:
-  Tensor reduced(const Tensor& values) const {
-    if (const auto index = selection_.single(values.size(-1))) return values.select(-1, *index);
-    return whence::reduce(selection_.apply(values), -1, function_, norm_order_);
-  }
-
   std::string function_;
   double norm_order_;
   Selection selection_;

@@ -32,20 +32,22 @@ class Occlusion final : public whence::Method {
  private:
   /// Mean drop of the score over the windows that cover each token: [B,rows,T].
   Tensor drops(const whence::Problem& problem, Side side) const {
-    const Tensor visible = visible_rows(problem, side);
-    const std::int64_t last = last_window(visible).max().item<std::int64_t>();
-    const Tensor windows = at::arange(last + 1, at::kLong);
+    const Tensor last = last_window(visible_rows(problem, side));  // [B,T]
+    const Tensor windows = at::arange(last.max().item<std::int64_t>() + 1, at::kLong);
     const Tensor rows = at::arange(problem.length(side), at::kLong);
     const Tensor starts = (windows * stride_).unsqueeze(1);
     const Tensor covered = (rows >= starts).logical_and(rows < starts + window_);  // [P,rows]
 
+    // Of every text the windows that a step of it knows: [P,B,rows].
+    const Tensor known = windows.unsqueeze(1) <= last.amax(1).unsqueeze(0);
     whence::Variants variants;
-    (side == Side::source ? variants.source_mask : variants.target_mask) = covered;
+    (side == Side::source ? variants.source_mask : variants.target_mask) =
+        covered.unsqueeze(1).logical_and(known.unsqueeze(-1));
     const Tensor replaced = problem.scores(variants);  // [P,B,T]; the pass they share gives the others, too
     const Tensor drop = problem.scores() - replaced;
 
     // A step knows no window beyond the one that reaches the end of what it sees.
-    const Tensor used = (windows.view({-1, 1, 1}) <= last_window(visible)).to(at::kFloat);
+    const Tensor used = (windows.view({-1, 1, 1}) <= last).to(at::kFloat);
     const Tensor weights = covered.to(at::kFloat);
     const Tensor count = at::einsum("pr,pbt->brt", {weights, used}).clamp_min(1);
     const Tensor mean = at::einsum("pr,pbt->brt", {weights, used * drop}) / count;

@@ -21,7 +21,7 @@ const Model& model(const std::string& name) {
   if (found == loaded.end()) {
     const std::string path = name == "smollm2-135m-instruct-q4_1" ? WHENCE_MODELS_DIR "/SmolLM2-135M-Instruct.Q4_1.gguf"
                                                                   : WHENCE_TEST_DATA "/cases/models/" + name;
-    found = loaded.emplace(name, host::load_model(plugins(), path, std::nullopt, "float32")).first;
+    found = loaded.emplace(name, host::load_model(plugins(), path)).first;
   }
   return *found->second.model;
 }

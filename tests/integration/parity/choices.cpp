@@ -61,6 +61,7 @@ host::AttributionSpec attribution_spec(const Case& one) {
     params.emplace_back("compat", Value(std::string("reference")));
   host::AttributionSpec spec;
   spec.name = one.id;
+  spec.granularity = host::Granularity::full;  // as the cases store it
   spec.method = {one.method, Value(std::move(params)), {}};
   spec.attributed_function = step_function(one.attributed_function());
   for (const std::string& name : known_step_scores(one)) spec.step_scores.push_back(step_function(name));

@@ -22,7 +22,7 @@ class Oracle : public ::testing::Test {
  protected:
   static const Model& model() {
     static const host::LoadedModel loaded =
-        host::load_model(testing::built_plugins(), WHENCE_TEST_DATA "/cases/models/llama", std::nullopt, "float32");
+        host::load_model(testing::built_plugins(), WHENCE_TEST_DATA "/cases/models/llama");
     return *loaded.model;
   }
 

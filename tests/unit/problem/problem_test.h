@@ -9,6 +9,7 @@
 #include "support/plugins.h"
 #include "support/tensors.h"
 #include "support/text_of_error.h"
+#include "whence/hidden_reduction.h"
 #include "whence/problem.h"
 
 namespace whence::testing {
@@ -19,6 +20,7 @@ class Reduction final : public HiddenReduction {
   Reduction(std::function<Tensor(const Tensor&)> reduce, bool is_sum) : reduce_(std::move(reduce)), is_sum_(is_sum) {}
   Tensor reduce(const Tensor& values) const override { return reduce_(values); }
   bool is_sum() const override { return is_sum_; }
+  std::string description() const override { return "a reduction of the test"; }
   void finish(SequenceAttribution&) const override {}
 
  private:

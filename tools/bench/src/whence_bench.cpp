@@ -78,7 +78,7 @@ json answer(const PluginHost& host, const std::string& request, std::map<std::st
   if (experiment.threads > 0) at::set_num_threads(experiment.threads);
 
   LoadedModel& loaded = models[whence::host::to_yaml(document.at("model"))];
-  if (!loaded.model) loaded = load_model(host, experiment.model_path, experiment.model_plugin, experiment.dtype);
+  if (!loaded.model) loaded = load_model(host, experiment);
   const whence::Work work_before = loaded.model->work();
   const std::int64_t held = start_memory_peak();
   const whence::bench::Stopwatch watch;

@@ -175,7 +175,7 @@ json answer(const whence::host::PluginHost& host, const std::string& line) {
   json facts, failures = json::object();
   for (const std::string dtype : request.at("dtypes")) {
     try {
-      models.push_back(load_model(host, request.at("model").get<std::string>(), std::nullopt, dtype));
+      models.push_back(load_model(host, request.at("model").get<std::string>(), std::nullopt, {.dtype = dtype}));
     } catch (const whence::Error& error) {
       failures[dtype] = error.what();
       continue;

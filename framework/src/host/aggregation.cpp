@@ -1,0 +1,105 @@
+#include "host/aggregation.h"
+
+#include "host/guard.h"
+
+namespace whence::host {
+namespace {
+
+/// The default for hidden units.
+const Choice kNorm{"vnorm", {}, {}};
+
+/// How hidden units were reduced, as a result tells.
+struct Reduced {
+  std::string description;
+  Choice stage;
+};
+
+/// Throws InputError for a result file that tells it in another way.
+std::optional<Reduced> reduced_by(const AttributionOutput& output) {
+  for (const auto& [key, value] : output.info) {
+    if (key != kReducedKey) continue;
+    try {
+      const Choice stage{value.at("aggregator").as_string(), value.at("parameters"), {}};
+      stage.params.as_map();
+      return Reduced{value.at("description").as_string(), stage};
+    } catch (const ConfigError& error) {
+      throw InputError("info." + key + ": " + error.what() + "; the result is damaged");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+EarlyReduction::EarlyReduction(Choice choice, std::unique_ptr<Aggregator> aggregator, const HiddenReduction& reduction)
+    : choice_(std::move(choice)), aggregator_(std::move(aggregator)), reduction_(&reduction) {}
+
+std::unique_ptr<EarlyReduction> EarlyReduction::of(const PluginHost& host, const Choice& choice) {
+  auto aggregator = host.make_aggregator(choice);
+  const void* power = aggregator->query(kCapability);
+  if (!power) return nullptr;
+  const auto& reduction = *static_cast<const HiddenReduction*>(power);
+  return std::unique_ptr<EarlyReduction>(new EarlyReduction(choice, std::move(aggregator), reduction));
+}
+
+std::unique_ptr<EarlyReduction> EarlyReduction::of(const PluginHost& host, const AttributionSpec& spec) {
+  if (spec.granularity == Granularity::full) return nullptr;
+  if (spec.aggregation) return spec.aggregation->empty() ? nullptr : of(host, spec.aggregation->front());
+  const auto installed = host.catalogue().names(PluginKind::aggregator);
+  const bool known = std::find(installed.begin(), installed.end(), kNorm.name) != installed.end();
+  return known ? of(host, kNorm) : nullptr;
+}
+
+Tensor EarlyReduction::reduce(const Tensor& values) const {
+  return with_place(choice_.where, plugin_title(PluginKind::aggregator, choice_.name),
+                    [&] { return reduction_->reduce(values); });
+}
+
+void EarlyReduction::finish(SequenceAttribution& sequence) const {
+  with_place(choice_.where, plugin_title(PluginKind::aggregator, choice_.name), [&] { reduction_->finish(sequence); });
+}
+
+Value EarlyReduction::record(const Catalogue& catalogue) const {
+  const PluginInfo& plugin = catalogue.find(PluginKind::aggregator, choice_.name, choice_.where);
+  return Value(Value::Map{{"description", Value(description())},
+                          {"aggregator", Value(plugin.name)},
+                          {"parameters", Value(recorded_params(plugin, choice_))}});
+}
+
+std::vector<Choice> default_aggregation(const AttributionOutput& output) {
+  if (output.sequences.empty()) return {};
+  const std::vector<std::string>& dims = output.sequences.front().granularity;
+  if (dims.empty()) {
+    const auto reduced = reduced_by(output);
+    return reduced ? std::vector<Choice>{reduced->stage} : std::vector<Choice>{};
+  }
+  if (dims == std::vector<std::string>{"hidden"}) return {kNorm};
+  return std::vector<Choice>(dims.size(), Choice{"mean", {}, {}});
+}
+
+AttributionOutput aggregated(const PluginHost& host, const AttributionOutput& output,
+                             const std::optional<std::vector<Choice>>& chain) {
+  AttributionOutput result = output;
+  auto reduced = reduced_by(output);
+  // It tells what is left to do.
+  std::erase_if(result.info, [](const auto& entry) { return entry.first == kReducedKey; });
+  for (const Choice& choice : chain ? *chain : default_aggregation(output)) {
+    if (const auto first = reduced ? EarlyReduction::of(host, choice) : nullptr) {
+      if (first->description() != reduced->description)
+        throw ConfigError(choice.where,
+                          plugin_title(PluginKind::aggregator, choice.name) + ": takes the " + first->description() +
+                              " over hidden units, but this result has already their " + reduced->description +
+                              "; attribute again with it, or with granularity full");
+      for (SequenceAttribution& sequence : result.sequences) first->finish(sequence);
+    } else {
+      const auto aggregator = host.make_aggregator(choice);
+      with_place(choice.where, plugin_title(PluginKind::aggregator, choice.name), [&] {
+        for (SequenceAttribution& sequence : result.sequences) aggregator->apply(sequence);
+      });
+    }
+    reduced.reset();
+  }
+  return result;
+}
+
+}  // namespace whence::host

@@ -1,0 +1,93 @@
+#include "host/attribution_info.h"
+
+namespace whence::host {
+namespace {
+
+template <class Get>
+Value list_of(const std::vector<PreparedText>& texts, Get get) {
+  Value::List list;
+  for (const PreparedText& text : texts) list.push_back(get(text));
+  return Value(std::move(list));
+}
+
+}  // namespace
+
+Value::Map attribution_info(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
+                            const AttributionSpec& spec, const AttributeOptions& options, const Cost& cost) {
+  const Catalogue& catalogue = host.catalogue();
+  Value::Map step_score_args;
+  Value::List step_scores;
+  for (const Choice& choice : spec.step_scores) {
+    step_scores.push_back(Value(choice.name));
+    for (auto& entry : recorded_params(catalogue.find(PluginKind::step_function, choice.name, choice.where), choice))
+      step_score_args.push_back(std::move(entry));
+  }
+  // Two step scores may declare the same parameter; a mapping holds it once.
+  std::map<std::string, Value> unique(step_score_args.begin(), step_score_args.end());
+  std::int64_t end = 0;
+  bool constrained = true;
+  for (const PreparedText& text : texts) {
+    end = std::max(end, text.sequence.steps.end);
+    constrained = constrained && text.constrained;
+  }
+  const PluginInfo& method = catalogue.find(PluginKind::method, spec.method.name, spec.method.where);
+  const bool explains_score = flag(method, "uses_attributed_function", true);
+  return {{"attribution_method", Value(spec.method.name)},
+          {"attributed_fn", explains_score ? Value(spec.attributed_function.name + "_fn") : Value()},
+          {"attribution_args", Value(recorded_params(method, spec.method))},
+          {"attributed_fn_args",
+           Value(recorded_params(
+               catalogue.find(PluginKind::step_function, spec.attributed_function.name, spec.attributed_function.where),
+               spec.attributed_function))},
+          {"step_scores_args", Value(Value::Map(unique.begin(), unique.end()))},
+          {"step_scores", Value(std::move(step_scores))},
+          {"attr_pos_start", Value(texts.empty() ? std::int64_t{0} : texts.front().sequence.steps.start)},
+          {"attr_pos_end", Value(end)},
+          {"attribute_target", Value(options.attribute_target)},
+          {"include_eos_baseline", Value(options.eos_baseline)},
+          {"output_step_attributions", Value(false)},
+          {"constrained_decoding", Value(constrained)},
+          {"generate_from_target_prefix", Value(false)},
+          {"input_texts", list_of(texts, [](const PreparedText& text) { return Value(text.input_text); })},
+          {"generated_texts", list_of(texts, [](const PreparedText& text) { return Value(text.generated_text); })},
+          {"generation_args", Value(Value::Map{})},
+          {"exec_time", Value(cost.seconds)},
+          {"model_name", Value(model.info().name)},
+          {"model_class", Value(model.info().class_name)},
+          {"tokenizer_name", Value()},
+          {"tokenizer_class", Value(std::string("PreTrainedTokenizerFast"))},
+          {"cost", Value(Value::Map{{"forward_passes", Value(cost.work.forward_passes)},
+                                    {"forward_rows", Value(cost.work.forward_rows)},
+                                    {"head_rows", Value(cost.work.head_rows)},
+                                    {"backward_passes", Value(cost.work.backward_passes)},
+                                    {"backward_rows", Value(cost.work.backward_rows)},
+                                    {"tensor_bytes", Value(cost.tensor_bytes)}})}};
+}
+
+std::optional<Cost> cost_of(const AttributionOutput& output) {
+  Cost cost;
+  const Value* counts = nullptr;
+  for (const auto& [key, value] : output.info) {
+    if (key == "cost" && value.is_map()) counts = &value;
+    if (key == "exec_time" && value.is_number()) cost.seconds = value.as_double();
+  }
+  if (!counts) return {};
+  const auto read = [&](std::string_view key) {
+    const Value* count = counts->find(key);
+    return count && count->is_int() ? count->as_int() : 0;
+  };
+  cost.work = {.forward_passes = read("forward_passes"),
+               .backward_passes = read("backward_passes"),
+               .forward_rows = read("forward_rows"),
+               .head_rows = read("head_rows"),
+               .backward_rows = read("backward_rows")};
+  cost.tensor_bytes = read("tensor_bytes");
+  return cost;
+}
+
+bool flag(const PluginInfo& plugin, std::string_view key, bool otherwise) {
+  const Value* value = plugin.declaration.find(key);
+  return value && value->is_bool() ? value->as_bool() : otherwise;
+}
+
+}  // namespace whence::host
