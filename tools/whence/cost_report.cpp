@@ -21,11 +21,10 @@ std::string bytes_text(std::int64_t bytes) {
   return text;
 }
 
-std::string counted(std::int64_t count, const char* what) {
-  return std::to_string(count) + " " + what +
-         (count == 1                                              ? ""
-          : what[std::char_traits<char>::length(what) - 1] == 's' ? "es"
-                                                                  : "s");
+/// "1 row", "2 passes".
+std::string counted(std::int64_t count, std::string what) {
+  if (count != 1) what += what.ends_with('s') ? "es" : "s";
+  return std::to_string(count) + " " + what;
 }
 
 std::string work_text(const Work& work, std::int64_t tensor_bytes) {
@@ -53,13 +52,18 @@ Json model_json(const ModelInfo& model) {
   return {{"weight_bytes", model.weight_bytes}, {"mapped_bytes", model.mapped_bytes}};
 }
 
-/// Resident memory of this process: a field of /proc/self/status, in bytes; 0 where there is none.
-std::int64_t resident_bytes(const std::string& field) {
+/// A number of /proc/self/status about this process; 0 where there is none.
+std::int64_t status_number(const std::string& field) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
-    if (line.starts_with(field + ":")) return std::atoll(line.c_str() + field.size() + 1) * 1024;
+    if (line.starts_with(field + ":")) return std::atoll(line.c_str() + field.size() + 1);
   return 0;
 }
+
+struct Process {
+  std::int64_t resident_bytes = status_number("VmRSS") * 1024, peak_resident_bytes = status_number("VmHWM") * 1024;
+  std::int64_t threads = status_number("Threads");
+};
 
 }  // namespace
 
@@ -73,8 +77,9 @@ std::string stats_text(const std::vector<host::NamedOutput>& outputs, const Mode
     text += output.spec.name + ": " + work_text(cost->work, cost->tensor_bytes) + seconds;
   }
   if (!model) return text;
-  return text + model_text(*model) + "process: " + bytes_text(resident_bytes("VmRSS")) + " resident, at most " +
-         bytes_text(resident_bytes("VmHWM")) + "\n";
+  const Process process;
+  return text + model_text(*model) + "process: " + bytes_text(process.resident_bytes) + " resident, at most " +
+         bytes_text(process.peak_resident_bytes) + "; " + counted(process.threads, "thread") + "\n";
 }
 
 Json stats_json(const std::vector<host::NamedOutput>& outputs, const ModelInfo* model) {
@@ -87,7 +92,10 @@ Json stats_json(const std::vector<host::NamedOutput>& outputs, const ModelInfo* 
   Json stats{{"attributions", attributions}};
   if (!model) return stats;
   stats["model"] = model_json(*model);
-  stats["process"] = {{"resident_bytes", resident_bytes("VmRSS")}, {"peak_resident_bytes", resident_bytes("VmHWM")}};
+  const Process process;
+  stats["process"] = {{"resident_bytes", process.resident_bytes},
+                      {"peak_resident_bytes", process.peak_resident_bytes},
+                      {"threads", process.threads}};
   return stats;
 }
 

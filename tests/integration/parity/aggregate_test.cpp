@@ -1,7 +1,7 @@
 #include "choices.h"
 #include "compare.h"
 #include "coverage.h"
-#include "host/attribute.h"
+#include "host/aggregation.h"
 #include "support/plugins.h"
 
 namespace whence::parity {

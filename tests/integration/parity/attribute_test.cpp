@@ -7,6 +7,7 @@
 #include "choices.h"
 #include "compare.h"
 #include "coverage.h"
+#include "host/aggregation.h"
 #include "host/model_loading.h"
 #include "support/plugins.h"
 

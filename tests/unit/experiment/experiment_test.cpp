@@ -46,7 +46,7 @@ TEST(Experiment, SmallestHasDefaults) {
 TEST(Experiment, ReadsEveryKey) {
   const Experiment experiment = parse(R"(
 name: all
-model: {path: m, plugin: decoder_only, dtype: bfloat16}
+model: {path: m, plugin: decoder_only, dtype: bfloat16, weights: packed}
 inputs:
   - {id: a, text: x, generated: x y, start: 1, end: -1}
   - plain
@@ -58,6 +58,7 @@ attributions:
     attributed_function: {probability: {logprob: true}}
     step_scores: [entropy, {probability: {logprob: true}}]
     aggregation: [vnorm, subwords]
+    granularity: full
   - {name: two, method: {occlusion: {stride: 2}}, step_scores: entropy}
 outputs:
   - terminal
@@ -73,6 +74,10 @@ output_dir: out
 )");
   EXPECT_EQ(experiment.model_path, "/base/m");
   EXPECT_EQ(experiment.model_plugin, "decoder_only");
+  EXPECT_EQ(experiment.dtype, "bfloat16");
+  EXPECT_EQ(experiment.weights, "packed");
+  EXPECT_EQ(experiment.attributions[0].granularity, Granularity::full);
+  EXPECT_EQ(experiment.attributions[1].granularity, Granularity::token);
   EXPECT_EQ(experiment.inputs[0].end, -1);
   EXPECT_EQ(experiment.inputs[1].id, "1");
   EXPECT_EQ(experiment.generation.eos, (TokenIds{1, 2}));
@@ -91,6 +96,7 @@ output_dir: out
   EXPECT_EQ(again.inputs, experiment.inputs);
   EXPECT_EQ(again.attributions, experiment.attributions);
   EXPECT_EQ(again.outputs, experiment.outputs);
+  EXPECT_EQ(again.weights, "packed");
 }
 
 TEST(Experiment, GenerationTakesTheSeedOfTheExperiment) {
@@ -103,8 +109,8 @@ TEST(Experiment, NamesPlaceAndNearestKey) {
             "generation, "
             "include_eos_baseline, inputs, memory, model, name, output_dir, outputs, plugins, seed, threads");
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions:\n  - {metod: saliency}\n"),
-            "e.yaml:4:6: unknown key 'metod'; did you mean 'method'? known: aggregation, attributed_function, method, "
-            "name, params, step_scores");
+            "e.yaml:4:6: unknown key 'metod'; did you mean 'method'? known: aggregation, attributed_function, "
+            "granularity, method, name, params, step_scores");
   EXPECT_EQ(error_of(kSmallest + "generation: {max_tokens: 3}\n").substr(0, 34), "e.yaml:4:14: unknown key 'max_toke");
 }
 
@@ -128,6 +134,13 @@ TEST(Experiment, NamesWrongTypesAndRanges) {
             "e.yaml:4:21: 'stop' is empty text; expected text that ends a continuation");
   EXPECT_EQ(error_of(kSmallest + "memory: 3 furlongs\n"),
             "e.yaml:4:9: 'memory' is '3 furlongs'; expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB");
+  EXPECT_EQ(error_of("model: {path: m, weights: boxed}\ninputs: a\nattributions: saliency\n"),
+            "e.yaml:1:27: unknown way to hold weights 'boxed'; known: auto, packed, unpacked");
+  EXPECT_EQ(
+      error_of("model: {path: m, dtype: mixt}\ninputs: a\nattributions: saliency\n"),
+      "e.yaml:1:25: unknown dtype 'mixt'; did you mean 'mixed'? known: bfloat16, float16, float32, float64, mixed");
+  EXPECT_EQ(error_of("model: m\ninputs: a\nattributions: {method: saliency, granularity: tokens}\n"),
+            "e.yaml:3:47: unknown granularity 'tokens'; did you mean 'token'? known: full, token");
   EXPECT_EQ(error_of("model: m\ninputs: [1]\nattributions: saliency\n"), "e.yaml:2:10: expected text, found integer");
   EXPECT_EQ(error_of("model: m\ninputs: []\nattributions: saliency\n"),
             "e.yaml:2:9: 'inputs' is empty; give at least one text");
@@ -180,9 +193,9 @@ TEST(Experiment, RefusesWhatCannotBeAPath) {
 TEST(Experiment, PluginFoldersExist) {
   const TemporaryFolder folder;
   const auto file = folder.write("e.yaml", kSmallest + "plugins: {paths: [none]}\n");
-  EXPECT_EQ(whence::testing::text_of_error([&] { load_experiment(file); }),
-            file.string() + ":4:19: " + (folder.path() / "none").string() +
-                ": no such plugin folder; correct plugins.paths");
+  EXPECT_EQ(
+      whence::testing::text_of_error([&] { load_experiment(file); }),
+      file.string() + ":4:19: " + (folder.path() / "none").string() + ": no such plugin folder; correct plugins.paths");
 }
 
 TEST(Experiment, IdsGivenTwiceInAFileAreAnInputError) {

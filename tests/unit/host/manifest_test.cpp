@@ -114,6 +114,23 @@ TEST_F(Manifest, ChecksTheDeclaration) {
             ":13:30: unknown parameter of method 'm' 'n'; none is known here");
 }
 
+TEST_F(Manifest, ReadsFormulasOfTheCost) {
+  const PluginInfo plugin = read_manifest(add_plugin(
+      folder, "m",
+      "  cost:\n    summary: much\n    where: {half: rows / 2}\n    forward_rows: 2 * half\n    backward_rows: 0\n"));
+  EXPECT_EQ(plugin.problem, "");
+  EXPECT_EQ(plugin.cost, "much");
+  ASSERT_TRUE(plugin.cost_formulas);
+  EXPECT_EQ(plugin.cost_formulas->forward_rows, "2 * half");
+  EXPECT_EQ(plugin.cost_formulas->backward_rows, "0");
+  EXPECT_EQ(plugin.cost_formulas->where.at(0), std::pair(std::string("half"), std::string("rows / 2")));
+  EXPECT_EQ(declared("  cost: {summary: much, forward_row: 1, backward_rows: 0}\n"),
+            ":12:25: unknown key 'forward_row'; did you mean 'forward_rows'? known: backward_rows, forward_rows, "
+            "summary, where");
+  EXPECT_EQ(declared("  cost: {summary: much, forward_rows: 1}\n"), ":12:9: 'backward_rows' is missing");
+  EXPECT_EQ(declared("  cost: [1]\n"), ":12:9: expected text, found list");
+}
+
 TEST_F(Manifest, OtherAbisMayHaveOtherKeys) {
   const auto path = add_plugin(folder, "m", "  colour: red\n");
   std::string text = manifest_text("m", "  colour: red\n");
