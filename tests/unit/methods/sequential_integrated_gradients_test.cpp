@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "problem_fixture.h"
+#include "whence/hidden_reduction.h"
 
 namespace whence {
 namespace {
@@ -16,6 +17,7 @@ class Sum final : public HiddenReduction {
  public:
   Tensor reduce(const Tensor& values) const override { return values.sum(-1); }
   bool is_sum() const override { return true; }
+  std::string description() const override { return "sum"; }
   void finish(SequenceAttribution&) const override {}
 };
 
