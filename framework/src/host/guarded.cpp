@@ -154,6 +154,7 @@ class GuardedReduction final : public HiddenReduction {
   }
   void finish(SequenceAttribution& sequence) const override {
     guard(path_, "aggregate", [&] { inner_.finish(sequence); });
+    check_sequence(sequence, path_);
   }
 
  private:
@@ -171,6 +172,7 @@ class GuardedAggregator final : public Aggregator {
 
   void apply(SequenceAttribution& sequence) const override {
     guard(path_, "aggregate", [&] { inner_->apply(sequence); });
+    check_sequence(sequence, path_);
   }
   const void* query(std::string_view capability) const override {
     if (capability == HiddenReduction::kCapability)
