@@ -35,12 +35,16 @@ def rows(table_text):
 class Peer(unittest.TestCase):
     def test_measures_whence_alone(self):
         text, document = run("peer", "--whence-only", "--lengths", "short", "--methods", "saliency", "occlusion",
-                             "--dtypes", "float32", "--repetitions", "2")
+                             "--dtypes", "float32", "mixed", "bfloat16", "--repetitions", "2")
         by_method = {record["method"]: record for record in document["records"]}
         self.assertEqual(by_method.keys(), {"probability", "saliency", "occlusion"})
         for record in (by_method["saliency"], by_method["occlusion"]):
             self.assertEqual((record["length"], record["threads"], record["texts"]), ("short", 1, 1))
-            self.assertEqual(list(record["sides"]), ["float32"])
+            # A method without a backward pass has nothing to mix.
+            mixed = ["mixed"] if record["method"] == "saliency" else []
+            self.assertEqual(list(record["sides"]), ["float32", *mixed, "bfloat16"])
+            for dtype in [*mixed, "bfloat16"]:
+                self.assertGreater(record["sides"][dtype]["against_float32"]["cosine"], 0.9)
             figures = record["sides"]["float32"]
             self.assertEqual((figures["repetitions"], figures["factor"]), (2, 1))
             self.assertGreater(figures["seconds"], 0)
