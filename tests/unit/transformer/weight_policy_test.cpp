@@ -119,20 +119,19 @@ struct Saliency {
   Tensor probabilities;        // [T]
   std::vector<Tensor> scores;  // of each step
 };
-Saliency saliency_of(const std::string& dtype) {
+Saliency saliency_of(const Model& model) {
   const auto expected = read_case("smollm2-135m-instruct-q4_1--saliency--george");
   const auto ids = expected["target_ids"].get<TokenIds>();
   std::vector<std::int64_t> asked;
   for (std::int64_t i = expected["attr_pos_start"]; i < expected["attr_pos_end"].get<std::int64_t>(); ++i)
     asked.push_back(i - 1);
-  const auto model = load_model(with(request_for(smollm2()), dtype, "unpacked"));
-  const Forward forward = model->forward({pad({ids})}, {positions({asked}), false, false, /*trace=*/true});
+  const Forward forward = model.forward({pad({ids})}, {positions({asked}), false, false, /*trace=*/true});
   const Tensor p = at::softmax(forward.logits, -1);
   const Tensor next = (at::tensor(asked, at::kLong) + 1).unsqueeze(0);
   const Tensor target = at::tensor(ids, at::kLong).unsqueeze(0).gather(1, next).unsqueeze(-1);
   const Tensor chosen = p.gather(2, target);
   const Tensor cotangents = (-p * chosen).scatter_add(2, target, chosen);
-  const Tensor norms = model->pull_back(forward, {cotangents}, {}).target[0].norm(2, {-1}).to(at::kDouble);  // [L,T]
+  const Tensor norms = model.pull_back(forward, {cotangents}, {}).target[0].norm(2, {-1}).to(at::kDouble);  // [L,T]
   Saliency result{chosen.flatten().to(at::kDouble), {}};
   for (std::size_t t = 0; t < asked.size(); ++t)
     result.scores.push_back(norms.select(1, static_cast<std::int64_t>(t)).narrow(0, 0, asked[t] + 1));
@@ -140,12 +139,28 @@ Saliency saliency_of(const std::string& dtype) {
 }
 
 void expect_agreement(const std::string& dtype, double least_cosine, double least_spearman, double probability) {
-  const Saliency expected = saliency_of("float32"), got = saliency_of(dtype);
+  const auto saliency = [](const std::string& of) {
+    return saliency_of(*load_model(with(request_for(smollm2()), of, "unpacked")));
+  };
+  const Saliency expected = saliency("float32"), got = saliency(dtype);
   EXPECT_LE((got.probabilities - expected.probabilities).abs().max().item<double>(), probability);
   for (std::size_t t = 0; t < expected.scores.size(); ++t)
     EXPECT_GE(cosine(got.scores[t], expected.scores[t]), least_cosine) << "step " << t;
   // Of all steps together: among the dozen tokens of one, two neighbours that change places are already 0.007.
   EXPECT_GE(spearman(at::cat(got.scores), at::cat(expected.scores)), least_spearman);
+}
+
+TEST(SmolLm2, GivesTheSamePackedAsUnpackedInLessThanHalfOfTheMemory) {
+  const auto unpacked = load_model(with(request_for(smollm2()), "float32", "unpacked"));
+  const Saliency expected = saliency_of(*unpacked);
+  const auto packed = load_model(with(request_for(smollm2()), "float32", "packed"));
+  const Saliency got = saliency_of(*packed);
+  EXPECT_TRUE(relatively_near(got.probabilities, expected.probabilities, 1e-5));
+  EXPECT_TRUE(relatively_near(at::cat(got.scores), at::cat(expected.scores), 1e-5));
+  const auto bytes = [](const ModelInfo& info) {
+    return info.weight_bytes + info.mapped_bytes + info.pass_bytes.fixed;
+  };
+  EXPECT_LT(bytes(packed->info()), bytes(unpacked->info()) / 2);
 }
 
 TEST(SmolLm2, MixedRanksTokensLikeFloat32) { expect_agreement("mixed", 0.9999, 0.995, 1e-4); }
