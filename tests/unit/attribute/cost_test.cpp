@@ -36,14 +36,15 @@ class CostTest : public testing::AttributeTest {
 };
 
 TEST_F(CostTest, IsThatOfTheFormulaForEveryMethod) {
-  for (const std::string& method : built_plugins().catalogue().names(host::PluginKind::method))
-    expect_formulas(method);
+  for (const std::string& method : built_plugins().catalogue().names(host::PluginKind::method)) expect_formulas(method);
 }
 
 TEST_F(CostTest, FollowsTheParameters) {
-  for (const auto& [window, stride] : std::vector<std::pair<std::int64_t, std::int64_t>>{{2, 1}, {2, 2}, {3, 2}, {9, 4}})
+  for (const auto& [window, stride] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{2, 1}, {2, 2}, {3, 2}, {9, 4}})
     expect_formulas("occlusion", {{"sliding_window", number(window)}, {"stride", number(stride)}});
-  for (const std::int64_t nodes : {1, 7}) expect_formulas("integrated_gradients", {{"n_steps", number(nodes)}});
+  for (const char* method : {"integrated_gradients", "sequential_integrated_gradients"})
+    for (const std::int64_t nodes : {1, 7}) expect_formulas(method, {{"n_steps", number(nodes)}});
 }
 
 TEST(Formula, EvaluatesWhatPluginsWrite) {

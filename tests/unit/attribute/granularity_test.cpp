@@ -83,6 +83,26 @@ TEST_F(GranularityTest, GivesTheSameForTheDefaultChain) {
   expect_same_after({{choice("vnorm", {{"norm_order", Value(3.0)}})}});
 }
 
+TEST_F(GranularityTest, SumsOfOneTokenAtATimeAreScoreDifferencesAndSaySo) {
+  const std::vector<host::Choice> sum = {choice("sum", {{"normalize", Value(false)}})};
+  const auto made = [&](Granularity granularity, std::int64_t nodes) {
+    return with(granularity, sum, "sequential_integrated_gradients", {{"n_steps", number(nodes)}});
+  };
+  const auto notes = [](const AttributionOutput& output) {
+    const auto found = std::ranges::find(output.info, "notes", &Value::Map::value_type::first);
+    return found == output.info.end() ? 0 : std::ssize(found->second.as_list());
+  };
+  const AttributionOutput exact = made(Granularity::token, 1), integrated = made(Granularity::full, 64);
+  // Every batch says it; the result keeps it once.
+  EXPECT_EQ(notes(exact), 1);
+  EXPECT_EQ(notes(integrated), 0);
+  const AttributionOutput got = host::aggregated(built_plugins(), exact, sum),
+                          expected = host::aggregated(built_plugins(), integrated, sum);
+  ASSERT_EQ(got.sequences.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i)
+    EXPECT_TRUE(near(got.sequences[i].target_attributions, expected.sequences[i].target_attributions, 0, 2e-4));
+}
+
 TEST_F(GranularityTest, GivesTheSameUnderEveryBudget) {
   const auto chain = std::vector{choice("vnorm")};
   const AttributionOutput roomy = with(Granularity::token, chain, "integrated_gradients", {{"n_steps", number(4)}});
@@ -127,13 +147,13 @@ TEST_F(GranularityTest, RecordsTheReduction) {
 
 TEST_F(GranularityTest, RefusesAChainThatBeginsWithAnotherReduction) {
   const AttributionOutput token = with(Granularity::token, std::nullopt);
-  EXPECT_EQ(text_of_error([&] {
-              host::aggregated(built_plugins(), token, {{host::Choice{"sum", {}, {"e.yaml", 3, 7}}}});
-            }),
-            "e.yaml:3:7: aggregator 'sum': takes the sum over hidden units, but this result has already their vnorm of "
-            "order 2; attribute again with it, or with granularity full");
+  EXPECT_EQ(
+      text_of_error([&] { host::aggregated(built_plugins(), token, {{host::Choice{"sum", {}, {"e.yaml", 3, 7}}}}); }),
+      "e.yaml:3:7: aggregator 'sum': takes the sum over hidden units, but this result has already their vnorm of "
+      "order 2; attribute again with it, or with granularity full");
   // A chain that begins in another way goes on with one number for each token.
-  EXPECT_EQ(host::aggregated(built_plugins(), token, {{choice("normalize")}}).sequences[0].target_attributions.dim(), 2);
+  EXPECT_EQ(host::aggregated(built_plugins(), token, {{choice("normalize")}}).sequences[0].target_attributions.dim(),
+            2);
 }
 
 TEST_F(GranularityTest, RefusesDamagedRecords) {
@@ -164,8 +184,7 @@ TEST_F(GranularityTest, AReductionHidesNothingThatIsNotFinite) {
   for (const char* function : {"absmax", "vnorm", "max"}) {
     const auto aggregator = built_plugins().make_aggregator(choice(function));
     Problem::Options of_problem;
-    of_problem.hidden_reduction =
-        static_cast<const HiddenReduction*>(aggregator->query(HiddenReduction::kCapability));
+    of_problem.hidden_reduction = static_cast<const HiddenReduction*>(aggregator->query(HiddenReduction::kCapability));
     const Problem problem(model, score, {testing::fake_sequence({3, 7, 2}, {1, 3})}, of_problem);
     EXPECT_FALSE(problem.gradients().target[0][0].isfinite().any().item<bool>()) << function;
   }
