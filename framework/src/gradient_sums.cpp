@@ -53,25 +53,25 @@ Tensor GradientFinish::finish(Tensor gradients) const {
 }
 
 void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request, const TakeGradients& take) {
-  const Tensor asked = state.positions_of(pass.units, request.first_step, request.steps, request.active);
+  const Tensor asked = state.positions_of(pass.units, pass.first_step, pass.steps, request.active);
   ForwardRequest traced{.positions = asked, .trace = true, .shared = request.shared};
   Forward forward = state.model.forward(
       request.rows ? state.inputs_of(pass.units, *request.rows) : state.inputs_of(pass.units), traced);
   Tensor logits = std::move(forward.logits);
   forward.logits = logits;
   Tensor kept = request.remember ? logits.clone() : Tensor();
-  const Tensor scores = state.score_to_cotangents(logits, pass.units, request.first_step, asked);
+  const Tensor scores = state.score_to_cotangents(logits, pass.units, pass.first_step, asked);
   if (request.remember) state.remember(pass.units, kept, scores);
   kept.reset();
   PullBackRequest sides;
   sides.source = request.source;
   sides.target = request.target;
   sides.first_changed_only = request.first_changed_only;
-  for (std::int64_t first = 0; first < request.steps; first += pass.steps_at_once) {
-    const std::int64_t count = std::min(pass.steps_at_once, request.steps - first);
+  for (std::int64_t first = 0; first < pass.steps; first += pass.steps_at_once) {
+    const std::int64_t count = std::min(pass.steps_at_once, pass.steps - first);
     if (!asked.narrow(1, first, count).ge(0).any().item<bool>()) continue;  // no text has a step here
     Gradients gradients = state.model.pull_back(forward, {logits.narrow(1, first, count), first}, sides);
-    take(gradients, request.first_step + first, count);
+    take(gradients, pass.first_step + first, count);
   }
 }
 
@@ -85,7 +85,7 @@ InputGradients input_gradients(ProblemState& state, const GradientRequest& reque
     if (result.defined()) held += result.numel() * static_cast<std::int64_t>(sizeof(float));
   const PassKind kind{.steps = state.steps(), .trace = true};
   state.plan().require({state.plan().demand(state.whole(), kind, held)});
-  TracedPass traced{.steps = state.steps(), .remember = true};
+  TracedPass traced{.remember = true};
   traced.source = state.attributes(Side::source);
   traced.target = state.attributes(Side::target);
   ProblemState::Meter meter(state, state.batch());

@@ -33,9 +33,8 @@ class GradientFinish {
 };
 
 /// A traced pass and the gradients of its steps, handed to `take` a few steps at a time: source and target gradients as
-/// `Model::pull_back` gives them, of the steps [first, first + count) of the request.
+/// `Model::pull_back` gives them, of the steps [first, first + count).
 struct TracedPass {
-  std::int64_t first_step = 0, steps = 0;
   const ProblemState::RowsOf* rows = nullptr;  ///< null: the sequences as they are
   Tensor active;                               ///< [B,T] bool: steps that take part; undefined: all
   SharedPrefix shared;

@@ -11,8 +11,10 @@ namespace {
 constexpr std::int64_t kFloat = sizeof(float);
 /// Of the free memory, when no budget is given.
 constexpr std::int64_t kFreeShare = 4;
-// Enough rows for matrix products to reach their rate; more would only take more memory.
+// Enough rows for matrix products to reach their rate; more would only take more memory. Logits, too, are many numbers
+// for few rows.
 constexpr std::int64_t kRowsOfPass = 2048, kRowsOfTracedPass = 512, kCotangentRows = 16384;
+constexpr std::int64_t kLogitsOfPass = std::int64_t{1} << 24;
 
 }  // namespace
 
@@ -34,6 +36,12 @@ std::int64_t PassPlan::computed_rows(const Unit& unit) const {
   return rows.target - unit.first_row + rows.source;
 }
 
+std::int64_t PassPlan::first_step(const std::vector<Unit>& units, const PassKind& kind) {
+  std::int64_t first = kind.first_step + kind.steps - 1;
+  for (const Unit& unit : units) first = std::min(first, unit.first_step);
+  return std::max(first, kind.first_step);
+}
+
 std::int64_t PassPlan::bytes(const std::vector<Unit>& units, const PassKind& kind, std::int64_t steps_at_once) const {
   const auto texts = static_cast<std::int64_t>(units.size());
   Rows longest;
@@ -44,7 +52,9 @@ std::int64_t PassPlan::bytes(const std::vector<Unit>& units, const PassKind& kin
     computed += computed_rows(unit);
   }
   const std::int64_t padded = texts * (longest.target + longest.source);
-  std::int64_t held = model_.fixed + texts * kind.steps * vocabulary_ * kFloat;
+  const std::int64_t steps = kind.first_step + kind.steps - first_step(units, kind);
+  // The logits twice: those of the rows that are asked for, and in their places.
+  std::int64_t held = model_.fixed + 2 * texts * steps * vocabulary_ * kFloat;
   if (kind.embeddings) held += padded * hidden_ * kFloat;
   if (kind.keep_prefix) held += computed * model_.prefix_row;
   const std::int64_t forward = computed * model_.forward_row;
@@ -78,15 +88,22 @@ std::vector<Pass> PassPlan::passes(const std::vector<Unit>& units, const PassKin
   std::int64_t rows = 0;
   for (const Unit& unit : units) {
     if (!passes.empty() && rows + computed_rows(unit) <= most_rows) {
-      passes.back().units.push_back(unit);
-      if (bytes(passes.back().units, kind, steps_at_once) <= most) {
+      std::vector<Unit>& together = passes.back().units;
+      together.push_back(unit);
+      const std::int64_t steps = kind.first_step + kind.steps - first_step(together, kind);
+      if (static_cast<std::int64_t>(together.size()) * steps * vocabulary_ <= kLogitsOfPass &&
+          bytes(together, kind, steps_at_once) <= most) {
         rows += computed_rows(unit);
         continue;
       }
-      passes.back().units.pop_back();
+      together.pop_back();
     }
-    passes.push_back({{unit}, steps_at_once});
+    passes.push_back({.units = {unit}, .steps_at_once = steps_at_once});
     rows = computed_rows(unit);
+  }
+  for (Pass& pass : passes) {
+    pass.first_step = first_step(pass.units, kind);
+    pass.steps = kind.first_step + kind.steps - pass.first_step;
   }
   return passes;
 }

@@ -15,6 +15,7 @@ inline PassBytes pass_bytes(const ModelInfo& model) {
   PassBytes bytes = model.pass_bytes;
   if (bytes.forward_row == 0) bytes.forward_row = kForwardStates * state;
   if (bytes.cotangent_row == 0) bytes.cotangent_row = kCotangentStates * state;
+  if (bytes.zeroed_row == 0) bytes.zeroed_row = bytes.forward_row;
   return bytes;
 }
 
@@ -23,21 +24,23 @@ struct Unit {
   std::int64_t sequence = 0;
   std::int64_t copy = 0;  ///< which node, variant or position, as the caller counts them
   std::int64_t first_row = 0;
+  std::int64_t first_step = 0;  ///< column of the first step that reads such a row
 };
 
 /// What a pass is made for.
 struct PassKind {
-  std::int64_t steps = 0;       ///< columns T' of steps that the pass serves
-  bool embeddings = false;      ///< rows are given as embeddings, not as ids
-  bool trace = false;           ///< gradients of the steps follow
-  bool keep_prefix = false;     ///< later passes share its rows
-  bool first_row_only = false;  ///< gradients at the first computed row of each text alone
+  std::int64_t first_step = 0, steps = 0;  ///< columns of steps that are served, as far as a unit has them
+  bool embeddings = false;                 ///< rows are given as embeddings, not as ids
+  bool trace = false;                      ///< gradients of the steps follow
+  bool keep_prefix = false;                ///< later passes share its rows
+  bool first_row_only = false;             ///< gradients at the first computed row of each text alone
 };
 
 /// Texts that go through the model together.
 struct Pass {
   std::vector<Unit> units;
-  std::int64_t steps_at_once = 0;  ///< steps whose gradients are held at a time
+  std::int64_t first_step = 0, steps = 0;  ///< columns that any of them has
+  std::int64_t steps_at_once = 0;          ///< steps whose gradients are held at a time
 };
 
 /// Packs texts into passes within a memory budget. All that decides is the shape of the problem, so that what a method
@@ -77,6 +80,7 @@ class PassPlan {
   static constexpr std::int64_t kCacheShare = 8;
 
   std::int64_t computed_rows(const Unit& unit) const;
+  static std::int64_t first_step(const std::vector<Unit>& units, const PassKind& kind);
   std::int64_t bytes(const std::vector<Unit>& units, const PassKind& kind, std::int64_t steps_at_once) const;
   std::int64_t usable() const { return budget_ - cache(); }
 

@@ -134,7 +134,8 @@ std::vector<Unit> PathIntegrator::units_of(const Unit& text, std::size_t level) 
   const bool sharing = state_.shares_prefixes();
   std::vector<Unit> units;
   const auto add = [&](const Point& point, std::int64_t first_row) {
-    units.push_back({text.sequence, static_cast<std::int64_t>(points_.size()), first_row});
+    units.push_back({text.sequence, static_cast<std::int64_t>(points_.size()), first_row,
+                     state_.first_step_after(text.sequence, first_row)});
     points_.push_back(point);
   };
   const std::size_t nodes = path_.levels[level].alphas.size();
@@ -202,8 +203,12 @@ void PathIntegrator::run_level(const Group& group, std::size_t level, const Prob
   for (const auto& [_, result] : results_)
     if (result.defined()) held += result.numel() * kFloat;
   for (const Unit& text : group.texts) held += group.steps * sums_bytes(text);
-  const PassKind kind{.steps = group.steps, .embeddings = true, .trace = true, .first_row_only = prefix != nullptr};
-  TracedPass traced{.first_step = group.first_step, .steps = group.steps, .rows = &rows, .active = active_};
+  const PassKind kind{.first_step = group.first_step,
+                      .steps = group.steps,
+                      .embeddings = true,
+                      .trace = true,
+                      .first_row_only = prefix != nullptr};
+  TracedPass traced{.rows = &rows, .active = active_};
   traced.first_changed_only = prefix != nullptr;
   for (const Pass& pass : state_.plan().passes(units, kind, held)) {
     for (const Side side : sides_) {

@@ -125,6 +125,11 @@ std::int64_t ProblemState::rows_of(Side side, std::int64_t sequence) const {
   return side == Side::target ? rows[b] : static_cast<std::int64_t>(sequences[b].source.size());
 }
 
+std::int64_t ProblemState::first_step_after(std::int64_t sequence, std::int64_t row) const {
+  // Step t reads the row before the token that it explains.
+  return std::max<std::int64_t>(0, row - (sequences[static_cast<std::size_t>(sequence)].steps.start - 1));
+}
+
 bool ProblemState::attributes(Side side) const {
   if (side == Side::source) return inputs.source.defined();
   return model.info().kind == ModelKind::decoder_only || options.attribute_target;
@@ -396,7 +401,7 @@ Tensor ProblemState::scores(const Variants& variants) {
       if (const Tensor target = changed(b, p, Side::target); first < 0 && target.defined() && target.any().item<bool>())
         first = sharing ? at::nonzero(target)[0].item<std::int64_t>() : 0;
       if (first < 0) continue;
-      units[static_cast<std::size_t>(b)].push_back({b, p, first});
+      units[static_cast<std::size_t>(b)].push_back({b, p, first, first_step_after(b, first)});
       ++total;
     }
   const auto rows = [&](const Unit& unit, Side side) {
@@ -430,15 +435,15 @@ Tensor ProblemState::scores(const Variants& variants) {
     }
     const std::int64_t beside = held() + (prefix ? prefix->bytes : 0);
     for (const Pass& pass : plan().passes(all, kind, beside)) {
-      const Tensor asked = positions_of(pass.units, 0, steps());
+      const Tensor asked = positions_of(pass.units, pass.first_step, pass.steps);
       ForwardRequest request{.positions = asked};
       if (prefix) request.shared = shared(*prefix, pass.units);
       const Forward forward = model.forward(inputs_of(pass.units, rows), request);
-      const Tensor scores = score_pass(score, forward.logits, pass.units, 0, asked);
+      const Tensor scores = score_pass(score, forward.logits, pass.units, pass.first_step, asked);
       for (std::size_t u = 0; u < pass.units.size(); ++u) {
         // Steps before the first changed row keep the score of the unchanged text.
         const Tensor mask = asked[static_cast<std::int64_t>(u)] != kNoStep;
-        Tensor into = result[pass.units[u].copy][pass.units[u].sequence];
+        Tensor into = result[pass.units[u].copy][pass.units[u].sequence].narrow(0, pass.first_step, pass.steps);
         into.copy_(at::where(mask, scores[static_cast<std::int64_t>(u)], into));
       }
       meter.add(pass.units.size());

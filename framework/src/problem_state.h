@@ -31,6 +31,8 @@ class ProblemState {
   std::int64_t length(Side side) const { return ids(side).defined() ? ids(side).ids.size(1) : 0; }
   /// Rows of a sequence that passes compute.
   std::int64_t rows_of(Side side, std::int64_t sequence) const;
+  /// Column of the first step of a sequence that reads a row or a later one.
+  std::int64_t first_step_after(std::int64_t sequence, std::int64_t row) const;
   bool attributes(Side side) const;
   const Tensor& embedding(Side side);
   const Tensor& baseline(Side side);

@@ -18,12 +18,14 @@ enum class ModelKind { decoder_only, encoder_decoder };
 
 /// Bytes that passes take, for whoever decides how much one of them holds.
 struct PassBytes {
-  std::int64_t forward_row = 0;    ///< working memory for each row of a pass without a trace
-  std::int64_t traced_row = 0;     ///< what a trace keeps of each row
-  std::int64_t prefix_row = 0;     ///< what `keep_prefix` keeps of each row; 0: passes cannot share rows
-  std::int64_t cotangent_row = 0;  ///< working memory for each row and step that a pull_back carries at a time
+  std::int64_t forward_row = 0;          ///< working memory for each row of a pass without a trace
+  std::int64_t traced_row = 0;           ///< what a trace keeps of each row
+  std::int64_t prefix_row = 0;           ///< what `keep_prefix` keeps of each row; 0: passes cannot share rows
+  std::int64_t cotangent_row = 0;        ///< working memory for each row and step that a pull_back carries at a time
   std::int64_t most_cotangent_rows = 0;  ///< as many as it carries at a time; 0: all
-  std::int64_t fixed = 0;                ///< whatever the pass holds, e.g. weights unpacked for one layer
+  std::int64_t zeroed_row = 0;  ///< working memory for each row without a value that ValueZeroing carries at a time
+  std::int64_t most_zeroed_rows = 0;  ///< as many as it carries at a time; 0: all
+  std::int64_t fixed = 0;             ///< whatever the pass holds, e.g. weights unpacked for one layer
 };
 
 /// Work that a model has done since it was loaded. Rows are tokens of texts, padding not counted.
@@ -54,13 +56,13 @@ struct ModelInfo {
   std::int64_t layers = 0, heads = 0, hidden = 0, vocabulary = 0;
   std::int64_t max_positions = 0;  ///< longest text the checkpoint was made for, tokens
   std::int64_t parameters = 0;
-  std::string dtype;                 ///< of the computation, e.g. "float32"
-  std::string weights_format;        ///< e.g. "gguf Q4_1", "safetensors F32"
-  TokenIds eos;                      ///< ids that end a generated text
-  PassBytes pass_bytes;              ///< estimates
-  std::int64_t weight_bytes = 0;     ///< of weights held in memory of the process
-  std::int64_t mapped_bytes = 0;     ///< of weights read from their mapped file whenever they are used
-  std::vector<std::string> files;    ///< every file read, for checksums; weights first
+  std::string dtype;               ///< of the computation, e.g. "float32"
+  std::string weights_format;      ///< e.g. "gguf Q4_1", "safetensors F32"
+  TokenIds eos;                    ///< ids that end a generated text
+  PassBytes pass_bytes;            ///< estimates
+  std::int64_t weight_bytes = 0;   ///< of weights held in memory of the process
+  std::int64_t mapped_bytes = 0;   ///< of weights read from their mapped file whenever they are used
+  std::vector<std::string> files;  ///< every file read, for checksums; weights first
 };
 
 /// One loaded checkpoint. Immutable after construction; every tensor it returns is owned by the caller.
@@ -104,10 +106,10 @@ class WHENCE_API Model {
 
 /// Where a checkpoint lies and how it is to be loaded.
 struct ModelRequest {
-  std::string path;  ///< a directory, or a single file
-  std::string dtype = "float32";    ///< also "bfloat16", and "mixed": float32 forward, bfloat16 backward products
-  std::string weights = "auto";     ///< "unpacked", "packed" (as stored), or what fits: "auto"
-  std::int64_t memory_bytes = 0;    ///< budget that weights and passes share; 0: a share of what is free
+  std::string path;                  ///< a directory, or a single file
+  std::string dtype = "float32";     ///< also "bfloat16", and "mixed": float32 forward, bfloat16 backward products
+  std::string weights = "auto";      ///< "unpacked", "packed" (as stored), or what fits: "auto"
+  std::int64_t memory_bytes = 0;     ///< budget that weights and passes share; 0: a share of what is free
   std::vector<Value> architectures;  ///< every architecture file found by the host, parsed
 };
 

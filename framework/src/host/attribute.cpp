@@ -63,27 +63,6 @@ std::int64_t first_broken_step(const Tensor& scores, std::int64_t step_dim) {
   return broken.size(0) == 0 ? -1 : broken.select(1, step_dim).min().item<std::int64_t>();
 }
 
-std::string shape_text(at::IntArrayRef sizes) {
-  std::string text;
-  for (const std::int64_t size : sizes) text += (text.empty() ? "[" : ",") + std::to_string(size);
-  return text + "]";
-}
-
-/// Throws PluginError unless a side [B,rows,T,...] fits the problem and the names of its dims.
-void require_shape(const Tensor& rows, Side side, const Attribution& attribution, const Problem& problem,
-                   const AttributionSpec& spec) {
-  if (!rows.defined()) return;
-  const std::vector<std::int64_t> expected{problem.batch_size(), problem.length(side), problem.steps()};
-  const auto dims = static_cast<std::int64_t>(expected.size() + attribution.granularity.size());
-  if (rows.dim() == dims && rows.sizes().slice(0, expected.size()) == at::IntArrayRef(expected)) return;
-  std::string more;
-  for (const std::string& name : attribution.granularity) more += "," + name;
-  throw PluginError("method '" + spec.method.name + "'", "attribute",
-                    "returned attributions of the shape " + shape_text(rows.sizes()) + "; expected [" +
-                        std::to_string(expected[0]) + "," + std::to_string(expected[1]) + "," +
-                        std::to_string(expected[2]) + more + "]; report this to the plugin's author");
-}
-
 /// Rows of one side cut to [rows,T,...].
 Tensor cropped_rows(const Tensor& rows, std::int64_t index, std::int64_t count, std::int64_t steps) {
   return rows.select(0, index).slice(0, 0, count).slice(1, 0, steps).clone();
@@ -142,6 +121,20 @@ SequenceAttribution sequence_attribution(const Attribution& attribution,
   return result;
 }
 
+std::int64_t bytes_of(const AttributionOutput& output) {
+  std::int64_t bytes = 0;
+  const auto add = [&](const Tensor& tensor) {
+    if (tensor.defined()) bytes += static_cast<std::int64_t>(tensor.nbytes());
+  };
+  for (const SequenceAttribution& sequence : output.sequences) {
+    add(sequence.source_attributions);
+    add(sequence.target_attributions);
+    for (const auto& [_, scores] : sequence.step_scores) add(scores);
+    for (const auto& [_, map] : sequence.sequence_scores) add(map);
+  }
+  return bytes;
+}
+
 /// An attribution in the making.
 struct Making {
   const Model& model;
@@ -174,8 +167,6 @@ void Making::add(const PreparedText* first, const PreparedText* last) {
     };
   const Problem problem(model, *tools.score, std::move(sequences), problem_options);
   const Attribution attribution = tools.method->attribute(problem);
-  require_shape(attribution.source, Side::source, attribution, problem, spec);
-  require_shape(attribution.target, Side::target, attribution, problem, spec);
   reduced = reduced || (problem.reduced_hidden_units() && attribution.granularity.empty());
   may_stop_early = may_stop_early || problem.may_stop_early();
   for (const std::string& note : attribution.notes)
@@ -241,9 +232,10 @@ AttributionOutput attribute(const Model& model, const PluginHost& host, const st
   Making making = make(model, host, texts, spec, options);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   AttributionOutput output = std::move(making.output);
-  output.info =
-      attribution_info(model, host, texts, spec, options,
-                       {.work = model.work() - before, .tensor_bytes = peak.bytes(), .seconds = took.count()});
+  // What a model goes on holding it would have held before, had it been used before: weights that it unpacks late.
+  const std::int64_t kept = std::max<std::int64_t>(0, peak.held() - bytes_of(output));
+  const Cost cost{.work = model.work() - before, .tensor_bytes = peak.bytes() - kept, .seconds = took.count()};
+  output.info = attribution_info(model, host, texts, spec, options, cost);
   if (making.reduced) output.info.emplace_back(kReducedKey, making.tools.reduction->record(host.catalogue()));
   if (!making.notes.empty()) output.info.emplace_back("notes", Value(std::move(making.notes)));
   return output;

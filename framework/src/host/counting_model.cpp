@@ -11,6 +11,8 @@
 namespace whence::host {
 namespace {
 
+constexpr std::int64_t kFloat = sizeof(float);
+
 struct CountingTrace final : Trace {
   CountingTrace(const Model& owner, std::int64_t bytes) : Trace(owner), held(bytes) {}
 
@@ -44,7 +46,9 @@ Forward CountingModel::forward(const Inputs& inputs, const ForwardRequest& reque
   if (request.trace) kept += rows * bytes_.traced_row;
   if (request.keep_prefix) kept += rows * bytes_.prefix_row;
   auto trace = std::make_unique<CountingTrace>(*this, kept);
-  const TensorMemory::Imagined working(rows * bytes_.forward_row + bytes_.fixed);
+  // Logits of the rows that are asked for stand beside those in their places, unless they are the same.
+  const std::int64_t beside = asked < positions.numel() ? asked * info.vocabulary * kFloat : 0;
+  const TensorMemory::Imagined working(rows * bytes_.forward_row + bytes_.fixed + beside);
   Forward result;
   result.logits = at::zeros({batch, positions.size(1), info.vocabulary});
   if (request.attentions) {
@@ -95,7 +99,8 @@ void CountingModel::zero_values(const Inputs& inputs, const Request& request, co
   const ModelInfo& info = model_.info();
   const std::int64_t rows = total((request.positions.amax(1) + 1).clamp_min(0));
   const std::int64_t seen = total((request.positions + 1).clamp_min(0));
-  const TensorMemory::Imagined working(rows * bytes_.forward_row + bytes_.fixed);
+  const std::int64_t together = bytes_.most_zeroed_rows > 0 ? std::min(seen, bytes_.most_zeroed_rows) : seen;
+  const TensorMemory::Imagined working(rows * bytes_.forward_row + together * bytes_.zeroed_row + bytes_.fixed);
   std::int64_t rows_of_layers = info.layers * rows;
   const auto positions = request.positions.accessor<std::int64_t, 2>();
   const Tensor clean = at::zeros({info.hidden});

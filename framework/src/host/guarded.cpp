@@ -144,7 +144,9 @@ class GuardedReduction final : public HiddenReduction {
   GuardedReduction(const HiddenReduction& inner, std::string path) : inner_(inner), path_(std::move(path)) {}
 
   Tensor reduce(const Tensor& values) const override {
-    return guard(path_, "aggregate", [&] { return inner_.reduce(values); });
+    Tensor reduced = guard(path_, "aggregate", [&] { return inner_.reduce(values); });
+    check_reduction(reduced, values, path_);
+    return reduced;
   }
   bool is_sum() const override {
     return guard(path_, "aggregate", [&] { return inner_.is_sum(); });

@@ -28,9 +28,10 @@ struct ParamSpec {
   std::string help;
 };
 
-/// Rows that a method sends through the model for one text of a decoder-only model, as formulas of `rows` (tokens before
-/// the last explained one), `steps` (explained tokens), `layers`, the method's parameters and what `where` defines. For
-/// texts without tokens that the baseline keeps.
+/// Rows that a method sends through the model for one text of a decoder-only model, as formulas of `rows` (tokens
+/// before the last explained one), `steps` (explained tokens), `layers`, the method's parameters and what `where`
+/// defines. For texts without tokens that the baseline keeps; where no step stops early, and hidden units are not
+/// summed.
 struct CostFormulas {
   std::vector<std::pair<std::string, std::string>> where;  ///< name and formula, in order
   std::string forward_rows, backward_rows;

@@ -104,4 +104,11 @@ void check_sequence(const SequenceAttribution& sequence, const std::string& path
                  Shape{{steps.size()}, {}}.text() + ": steps");
 }
 
+void check_reduction(const Tensor& reduced, const Tensor& values, const std::string& path) {
+  const Check check(path, "aggregate");
+  if (!reduced.defined()) check.fail("nothing made of hidden units");
+  check.shape("what hidden units were reduced to", reduced, {values.sizes().slice(0, values.dim() - 1).vec(), {}},
+              "all dims but the last");
+}
+
 }  // namespace whence::host

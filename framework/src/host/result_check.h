@@ -18,5 +18,7 @@ void check_attribution(const Attribution& attribution, const Problem& problem, c
 void check_scores(const Tensor& scores, const StepInputs& inputs, const std::string& path);
 /// Tokens, steps and tensors of a sequence after an aggregator changed it.
 void check_sequence(const SequenceAttribution& sequence, const std::string& path);
+/// What an aggregator made of hidden units: one number for each of the others.
+void check_reduction(const Tensor& reduced, const Tensor& values, const std::string& path);
 
 }  // namespace whence::host

@@ -61,6 +61,7 @@ void TensorMemory::watch() {
 
 TensorMemory::Peak::Peak() : before_(held_bytes) { peak_bytes = before_; }
 std::int64_t TensorMemory::Peak::bytes() const { return peak_bytes - before_; }
+std::int64_t TensorMemory::Peak::held() const { return held_bytes - before_; }
 
 TensorMemory::Imagined::Imagined(std::int64_t bytes) : bytes_(bytes) { add(bytes_); }
 TensorMemory::Imagined::~Imagined() { add(-bytes_); }

@@ -10,11 +10,12 @@ class TensorMemory {
   /// Begins to count; counting goes on for the life of the process.
   static void watch();
 
-  /// Most bytes held at a time since this object was made, beyond those that were held then.
+  /// Since this object was made, beyond what was held then: most bytes held at a time, and those held now.
   class Peak {
    public:
     Peak();
     std::int64_t bytes() const;
+    std::int64_t held() const;
 
    private:
     std::int64_t before_;

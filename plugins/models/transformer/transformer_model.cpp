@@ -47,6 +47,9 @@ PassBytes pass_bytes(const DecoderConfig& c, std::int64_t scratch) {
   bytes.prefix_row = kFloat * layers * heads;
   // The cotangent, those of one layer's heads and mixture.
   bytes.cotangent_row = kFloat * (c.hidden + heads + queries);
+  // The stream, what is added to it and the mixture.
+  bytes.zeroed_row = kFloat * (2 * c.hidden + queries);
+  bytes.most_zeroed_rows = kZeroedRowsTogether;
   bytes.fixed = scratch;
   return bytes;
 }

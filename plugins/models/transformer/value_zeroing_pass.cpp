@@ -10,9 +10,6 @@
 namespace whence::transformer {
 namespace {
 
-/// Rows with a zeroed value that go through a block together, if one read row does not have more.
-constexpr std::int64_t kRowsTogether = 1024;
-
 /// Heads of a layer that are zeroed.
 std::vector<std::int64_t> zeroed_heads(const std::vector<Tensor>& heads, std::size_t layer, std::int64_t count) {
   std::vector<std::int64_t> result;
@@ -73,7 +70,7 @@ std::int64_t visit_zeroed_values(const Decoder<float>& decoder, const RowLayout&
       std::size_t end = first;
       std::vector<std::int64_t> offset{0};
       do offset.push_back(offset.back() + read[end++].position + 1);
-      while (end < read.size() && offset.back() + read[end].position + 1 <= kRowsTogether);
+      while (end < read.size() && offset.back() + read[end].position + 1 <= kZeroedRowsTogether);
       Tensor changed = at::empty({offset.back(), mixed.size(1)}, x.options());
       Tensor stream = at::empty({offset.back(), x.size(1)}, x.options());
       run_tasks(static_cast<std::int64_t>(end - first), [&](std::int64_t task, std::int64_t) {

@@ -41,7 +41,7 @@ class GranularityTest : public testing::AttributeTest {
       EXPECT_TRUE(near(one.target_attributions, other.target_attributions, 1e-5, 1e-6));
       EXPECT_EQ(one.step_scores.size(), other.step_scores.size());
       for (const auto& [name, scores] : other.step_scores) {
-        // An error estimate is that of the numbers as they are reduced, which the full result does not know yet.
+        // That of a result whose hidden units are kept is of their norms.
         if (name == "error_estimate") continue;
         EXPECT_TRUE(near(one.step_scores.at(name), scores)) << name;
       }

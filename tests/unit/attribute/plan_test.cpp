@@ -1,8 +1,8 @@
 // Plans: what the stand-in counts is what the model does.
 #include "attribute_fixture.h"
+#include "counting.h"
 #include "host/attribution_info.h"
 #include "host/counting_model.h"
-#include "counting.h"
 
 namespace whence {
 namespace {
@@ -16,8 +16,7 @@ class PlanTest : public testing::AttributeTest {
   /// Counts of the plan and of the attribution.
   void expect_as_planned(const host::AttributionSpec& asked) {
     SCOPED_TRACE(asked.name);
-    const host::AttributionPlan plan =
-        host::plan_attribution(model, built_plugins(), texts(), asked, options);
+    const host::AttributionPlan plan = host::plan_attribution(model, built_plugins(), texts(), asked, options);
     const Work done = host::cost_of(attribute(asked))->work;
     EXPECT_EQ(plan.work.forward_passes, done.forward_passes);
     EXPECT_EQ(plan.work.forward_rows, done.forward_rows);
@@ -28,9 +27,7 @@ class PlanTest : public testing::AttributeTest {
     EXPECT_FALSE(plan.at_most);
   }
 
-  static std::vector<std::string> methods() {
-    return built_plugins().catalogue().names(host::PluginKind::method);
-  }
+  static std::vector<std::string> methods() { return built_plugins().catalogue().names(host::PluginKind::method); }
 };
 
 TEST_F(PlanTest, CountsWhatEveryMethodDoes) {

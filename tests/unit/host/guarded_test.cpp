@@ -7,6 +7,7 @@
 
 #include "support/fake_model.h"
 #include "support/text_of_error.h"
+#include "whence/hidden_reduction.h"
 
 namespace whence::host {
 namespace {
@@ -131,6 +132,48 @@ TEST(GuardedAggregator, LeavesASequenceWhoseTensorsFitItsTokens) {
             fault("aggregate", "source_attributions has shape [4,2], expected [2,2]: source tokens, steps" + letters));
   EXPECT_EQ(error([](auto& sequence) { sequence.step_scores["entropy"] = at::ones({1}); }),
             fault("aggregate", "step score 'entropy' has shape [1], expected [2]: steps"));
+}
+
+/// An aggregator that makes one thing of hidden units.
+class Reduces final : public Aggregator, public HiddenReduction {
+ public:
+  explicit Reduces(Tensor reduced) : reduced_(std::move(reduced)) {}
+  void apply(SequenceAttribution&) const override {}
+  const void* query(std::string_view) const override { return static_cast<const HiddenReduction*>(this); }
+  Tensor reduce(const Tensor&) const override {
+    if (!reduced_.defined()) throw std::runtime_error("nothing to reduce");
+    return reduced_;
+  }
+  bool is_sum() const override { return true; }
+  std::string description() const override { return "something"; }
+  void finish(SequenceAttribution& sequence) const override { sequence.steps = {0, 9}; }
+
+ private:
+  Tensor reduced_;
+};
+
+TEST(GuardedAggregator, ReducesHiddenUnitsToOneNumberEach) {
+  const auto reduce = [](const Tensor& reduced) { return guarded(std::make_unique<Reduces>(reduced), kPlugin); };
+  const auto power = [](const Aggregator& aggregator) {
+    return static_cast<const HiddenReduction*>(aggregator.query(HiddenReduction::kCapability));
+  };
+  const auto error = [&](const Tensor& reduced) {
+    return text_of_error<PluginError>([&] { power(*reduce(reduced))->reduce(at::ones({2, 3, 5})); });
+  };
+  EXPECT_EQ(error(at::ones({2, 3})), "nothing was thrown");
+  EXPECT_EQ(error(at::ones({2, 3, 1})), fault("aggregate",
+                                              "what hidden units were reduced to has shape [2,3,1], "
+                                              "expected [2,3]: all dims but the last"));
+  EXPECT_EQ(error({}),
+            "some.wplugin: threw at stage 'aggregate': nothing to reduce; report this to the plugin's author");
+  const auto fine = reduce(at::ones({2, 3}));
+  EXPECT_TRUE(power(*fine)->is_sum());
+  EXPECT_EQ(power(*fine)->description(), "something");
+  EXPECT_EQ(text_of_error<PluginError>([&] {
+              SequenceAttribution sequence;
+              power(*fine)->finish(sequence);
+            }),
+            fault("aggregate", "steps [0, 9) of 0 target tokens"));
 }
 
 }  // namespace

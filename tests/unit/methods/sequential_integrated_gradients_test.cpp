@@ -4,7 +4,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "problem_fixture.h"
-#include "whence/hidden_reduction.h"
+#include "support/reductions.h"
 
 namespace whence {
 namespace {
@@ -12,14 +12,6 @@ namespace {
 using testing::near;
 using testing::number;
 using testing::text;
-
-class Sum final : public HiddenReduction {
- public:
-  Tensor reduce(const Tensor& values) const override { return values.sum(-1); }
-  bool is_sum() const override { return true; }
-  std::string description() const override { return "sum"; }
-  void finish(SequenceAttribution&) const override {}
-};
 
 class SequentialMethod : public testing::MethodTest {
  protected:
@@ -114,7 +106,7 @@ TEST_F(SequentialMethod, DoublesNodesLikeIntegratedGradients) {
 }
 
 TEST_F(SequentialMethod, SumsOverHiddenUnitsAreExactDifferences) {
-  const Sum sum;
+  const HiddenReduction& sum = testing::sum();
   for (const bool with_source : {false, true}) {
     const Problem summed = problem("probability", with_source, true, &sum);
     const Attribution exact = sequential(summed, {{"n_steps", number(1)}, {"return_convergence_delta", Value(true)}});
@@ -138,7 +130,7 @@ TEST_F(SequentialMethod, SumsOverHiddenUnitsAreExactDifferences) {
 }
 
 TEST_F(SequentialMethod, SumsWithoutTheFactorAreIntegrated) {
-  const Sum sum;
+  const HiddenReduction& sum = testing::sum();
   const Value::Map params = {{"n_steps", number(5)}, {"multiply_by_inputs", Value(false)}};
   const Attribution got = sequential(problem("probability", false, true, &sum), params);
   EXPECT_TRUE(got.granularity.empty());
