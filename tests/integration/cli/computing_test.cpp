@@ -64,17 +64,19 @@ TEST(Plan, KnowsTheBytesOfARealModel) {
               "generated: The history of the city begins with a small settlement on the river where traders met "
               "farmers from the hills and sold them salt and iron}\n"
               "attributions:\n"
+              "  - {name: first, method: input_x_gradient}\n"
               "  - saliency\n"
               "  - {name: full, method: saliency, granularity: full}\n"
-              "  - integrated_gradients: {n_steps: 3}\n"
+              "  - {method: integrated_gradients, params: {n_steps: 3}}\n"
               "  - {name: summed, method: {integrated_gradients: {n_steps: 3}}, aggregation: sum}\n"
               "  - {method: sequential_integrated_gradients, aggregation: sum}\n"
               "  - occlusion\n  - attention\n  - value_zeroing\noutput_dir: out\n")
           .string();
   const json plan = parsed(whence_tool({"run", file, "--plan", "--json"}));
   const json stats = parsed(whence_tool({"run", file, "--stats", "--json"})).at("stats");
-  ASSERT_EQ(plan.at("attributions").size(), 8u);
-  for (std::size_t i = 0; i < 8; ++i) {
+  ASSERT_EQ(plan.at("attributions").size(), 9u);
+  // Beside the first, weights are unpacked.
+  for (std::size_t i = 1; i < 9; ++i) {
     const double planned = plan.at("attributions")[i].at("tensor_bytes");
     const double done = stats.at("attributions")[i].at("tensor_bytes");
     EXPECT_NEAR(planned / done, 1, 0.25) << plan.at("attributions")[i].at("name") << ": " << planned << ", " << done;
