@@ -50,6 +50,18 @@ TEST(Describe, ShowsParameters) {
       << unknown.err;
 }
 
+TEST(Describe, ShowsWhatAMethodCosts) {
+  const Outcome shown = whence_tool({"describe", "saliency"});
+  EXPECT_NE(shown.out.find("cost:\n  1 forward, T backward steps\n"
+                           "  for one text of which rows tokens come before the last of steps explained ones:\n"
+                           "    forward rows = rows\n    backward rows = read\n"
+                           "    where read = steps * rows - steps * (steps - 1) / 2\n"),
+            std::string::npos)
+      << shown.out;
+  const auto json = nlohmann::json::parse(whence_tool({"describe", "saliency", "--json"}).out);
+  EXPECT_EQ(json.at("plugin").at("cost").at("forward_rows"), "rows");
+}
+
 TEST(Describe, ShowsTheProblemOfABrokenPlugin) {
   const TemporaryFolder folder;
   folder.write("method.saliency.wplugin", "no library");

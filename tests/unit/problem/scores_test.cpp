@@ -91,6 +91,24 @@ TEST_F(Scores, VariantsThatNoStepSeesCostNothing) {
   EXPECT_EQ(texts.cost().forward_rows, over_texts(texts, [](const Sequence& text) { return rows(text); }));
 }
 
+TEST_F(Scores, VariantsMayDifferBetweenTexts) {
+  const Problem texts = problem(model);
+  Tensor masks = at::zeros({2, 3, 8}, at::kBool);
+  masks[0][0][2] = masks[0][2][4] = masks[1][1][0] = true;
+  const Tensor got = texts.scores(Variants{.target_mask = masks});
+  EXPECT_EQ(texts.cost().forward_rows,
+            over_texts(texts, [](const Sequence& text) { return rows(text); }) + (7 - 2) + (5 - 4) + 3);
+  const auto alone = [&](std::int64_t row) {
+    Tensor mask = at::zeros({1, 8}, at::kBool);
+    mask[0][row] = true;
+    return texts.scores(Variants{.target_mask = mask})[0];
+  };
+  EXPECT_TRUE(near(got[0][0], alone(2)[0]));
+  EXPECT_TRUE(near(got[0][1], texts.scores()[1], 0, 0));
+  EXPECT_TRUE(near(got[0][2], alone(4)[2]));
+  EXPECT_TRUE(near(got[1][1], alone(0)[1]));
+}
+
 TEST_F(Scores, TokensThatTheBaselineKeepsAreNoChange) {
   const Problem texts(model, *score, {testing::fake_sequence({1, 0, 5, 3}, {2, 4})}, {});
   texts.scores(every_target_row(texts));
