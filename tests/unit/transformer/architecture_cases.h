@@ -14,7 +14,7 @@
 namespace whence::transformer {
 
 // Every checkpoint of tools/fixtures/make_architectures.py is in one of these lists.
-inline const std::vector<const char*> kDecoderOnly = {"qwen3"};
+inline const std::vector<const char*> kDecoderOnly = {"llama", "mistral", "qwen2", "qwen3", "smollm3"};
 inline const std::vector<const char*> kEncoderDecoder = {};
 /// Those whose architecture is not built yet.
 inline const std::vector<const char*> kAwaited = {"bart",

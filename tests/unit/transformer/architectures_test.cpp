@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 
 #include "architecture_cases.h"
@@ -132,6 +133,15 @@ TEST(ArchitectureCases, AreAllRunOrAwaited) {
 TEST(ArchitectureCases, AreAwaitedOnlyWhileNothingBuildsThem) {
   for (const char* name : kAwaited)
     EXPECT_THROW(load_model(architecture_cases() / name), ModelError) << name << " is built now: take it off kAwaited";
+}
+
+TEST(ArchitectureCases, AreTheOnesThatTheDocumentationLists) {
+  std::ifstream page(WHENCE_SOURCE_DIR "/docs/architectures.md");
+  std::multiset<std::string> run, listed;
+  for (const auto* names : {&kDecoderOnly, &kEncoderDecoder}) run.insert(names->begin(), names->end());
+  for (std::string line; std::getline(page, line);)
+    if (line.starts_with("| `")) listed.insert(line.substr(3, line.find('`', 3) - 3));
+  EXPECT_EQ(listed, run) << "run tools/fixtures/write_architectures_doc.py";
 }
 
 }  // namespace
