@@ -96,12 +96,13 @@ class ArchitectureCase {
       : folder_(architecture_cases() / name), expected_(folder_ / "expected.safetensors") {}
 
   const std::filesystem::path& folder() const { return folder_; }
-  Tensor operator[](const char* name) const { return expected_.load(name); }
-  Tensor ids(const char* name) const { return expected_.load(name).to(at::kLong); }
-  TokenIds tokens(const char* name) const { return to_tokens(ids(name)); }
+  bool has(const std::string& name) const { return expected_.has(name); }
+  Tensor operator[](const std::string& name) const { return expected_.load(name); }
+  Tensor ids(const std::string& name) const { return expected_.load(name).to(at::kLong); }
+  TokenIds tokens(const std::string& name) const { return to_tokens(ids(name)); }
 
-  /// The rows of `ids`, each as long as `lengths` says.
-  std::vector<TokenIds> texts(const char* ids_name = "ids", const char* lengths_name = "lengths") const {
+  /// The rows of one tensor, each as long as another says.
+  std::vector<TokenIds> texts(const char* ids_name, const char* lengths_name) const {
     const Tensor rows = ids(ids_name), lengths = ids(lengths_name);
     std::vector<TokenIds> texts;
     for (std::int64_t b = 0; b < rows.size(0); ++b)
