@@ -5,6 +5,7 @@
 #include "computing_options.h"
 #include "host/attribute.h"
 #include "json_value.h"
+#include "whence/generation_options.h"
 
 namespace whence::cli {
 namespace {
@@ -76,23 +77,12 @@ void give_attribution_kwargs(const Value& kwargs, host::AttributionSpec& spec, c
   }
 }
 
-/// The reference's generation options under the names of an experiment.
+/// Generation options. Keys of the reference that are about how it generates, not about what, have no effect.
 GenerationConfig generation_from(const Value& kwargs) {
-  kwargs.require_known_keys({"max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "eos_token_id",
-                             "stop_strings", "seed", "num_beams", "skip_special_tokens"});
-  Value::Map map;
-  for (const auto& [key, value] : kwargs.as_map()) {
-    if (key == "num_beams") {
-      if (value.as_int() != 1)
-        throw ConfigError(value.mark(), "'num_beams' is " + std::to_string(value.as_int()) +
-                                            "; beam search is not available, expected 1");
-    } else if (key == "skip_special_tokens") {
-      value.as_bool();  // generated ids are used as they are, so there is nothing to skip
-    } else {
-      map.emplace_back(key == "eos_token_id" ? "eos" : key == "stop_strings" ? "stop" : key, value);
-    }
-  }
-  return host::parse_generation(Value(std::move(map), kwargs.mark()));
+  Value::Map options;
+  for (const auto& [key, value] : kwargs.as_map())
+    if (key != "skip_special_tokens" && key != "pad_token_id" && key != "use_cache") options.emplace_back(key, value);
+  return read_generation_options(Value(std::move(options), kwargs.mark()));
 }
 
 void read_model_kwargs(const Value& kwargs, Experiment& experiment) {
@@ -169,8 +159,12 @@ std::vector<Option> attribute_options() {
        value,
        {},
        "JSON",
-       "max_new_tokens, do_sample, temperature, top_k, top_p, eos_token_id, stop_strings, seed; num_beams only as 1, "
-       "skip_special_tokens without effect"},
+       "how prompts are continued: max_new_tokens or max_length, min_new_tokens or min_length, eos_token_id, "
+       "stop_strings, num_beams, length_penalty, early_stopping, do_sample, temperature, top_k, top_p, min_p, "
+       "typical_p, "
+       "seed, repetition_penalty, no_repeat_ngram_size, bad_words_ids, bad_words, suppress_tokens, "
+       "begin_suppress_tokens, forced_bos_token_id, forced_eos_token_id, renormalize_logits; default: as the "
+       "checkpoint says, or greedy, 20 tokens"},
       {"model-kwargs", value, {}, "JSON", "dtype (or torch_dtype); attn_implementation only as \"eager\""},
       {"tokenizer-kwargs", value, {}, "JSON", "no key is known yet"},
       {"start-pos",

@@ -59,6 +59,7 @@ struct ModelInfo {
   std::string dtype;               ///< of the computation, e.g. "float32"
   std::string weights_format;      ///< e.g. "gguf Q4_1", "safetensors F32"
   TokenIds eos;                    ///< ids that end a generated text
+  GenerationConfig generation;     ///< what else the checkpoint says of generating
   PassBytes pass_bytes;            ///< estimates
   std::int64_t weight_bytes = 0;   ///< of weights held in memory of the process
   std::int64_t mapped_bytes = 0;   ///< of weights read from their mapped file whenever they are used

@@ -2,6 +2,8 @@
 
 #include "host/attribute.h"
 #include "host/guard.h"
+#include "host/yaml.h"
+#include "whence/generation_options.h"
 
 namespace whence::host {
 namespace {
@@ -107,41 +109,68 @@ PaddedIds padded(const std::vector<const TokenIds*>& rows) {
   return batch;
 }
 
-void check_eos(const Model& model, const GenerationConfig& config) {
-  if (!config.eos) return;
-  for (const std::int64_t id : *config.eos)
-    if (id < 0 || id >= model.info().vocabulary)
-      throw ConfigError("'eos' of the generation: " + std::to_string(id) + " is no token id of model '" +
-                        model.info().name + "'; expected 0 to " + std::to_string(model.info().vocabulary - 1));
+/// Tokens that may be added to a prompt.
+std::int64_t room(const Model& model, const GenerationConfig& config, const TokenIds& prompt) {
+  const std::int64_t length = std::ssize(prompt);
+  return most_tokens(config, model.info(), length) - length;
+}
+
+/// Says what the checkpoint changes about generating, since the texts depend on it.
+void tell_checkpoint_options(const Model& model, const GenerationConfig& asked, const GenerationConfig& resolved,
+                             const Notice& warn) {
+  ModelInfo plain = model.info();
+  plain.generation = {};
+  const Value without = generation_options(resolved_generation({.seed = asked.seed}, plain)),
+              with = generation_options(resolved), given = generation_options(asked);
+  std::string changed;
+  for (const auto& [name, value] : with.as_map()) {
+    if (name == "eos_token_id" || given.find(name)) continue;
+    if (const Value* other = without.find(name); other && *other == value) continue;
+    std::string shown = value.is_list() ? "" : " " + to_yaml(value);
+    if (shown.ends_with('\n')) shown.pop_back();
+    changed += (changed.empty() ? "" : ", ") + name + shown;
+  }
+  if (!changed.empty())
+    warn("texts are generated as the checkpoint '" + model.info().name + "' says: " + changed +
+         "; give these options to change that");
 }
 
 /// Appends a continuation to every id list in `ids`.
 void generate(const Model& model, const std::vector<InputText>& inputs, const std::vector<std::size_t>& wanted,
-              const GenerationConfig& config, const PrepareOptions& options, std::vector<TokenIds>& ids) {
+              const GenerationConfig& asked, const PrepareOptions& options, std::vector<TokenIds>& ids) {
+  const GenerationConfig config = resolved_generation(asked, model.info());
+  if (options.warn && !wanted.empty()) tell_checkpoint_options(model, asked, config, options.warn);
+  for (const std::size_t i : wanted)
+    if (room(model, config, ids[i]) < 1)
+      throw InputError(place_of(inputs[i]) + ": the text has " + std::to_string(ids[i].size()) +
+                       " tokens and max_length is " + std::to_string(*config.max_length) +
+                       ", so there is none left to generate; raise it, or give max_new_tokens in its place");
   for (std::size_t first = 0; first < wanted.size(); first += options.batch_size) {
     const std::size_t last = std::min(wanted.size(), first + static_cast<std::size_t>(options.batch_size));
     std::vector<const TokenIds*> prompts;
-    for (std::size_t i = first; i < last; ++i) prompts.push_back(&ids[wanted[i]]);
-    const auto room = [&](const TokenIds& prompt) {
-      const std::int64_t most = model.info().max_positions;
-      return most > 0 ? std::min(config.max_new_tokens, most - static_cast<std::int64_t>(prompt.size()))
-                      : config.max_new_tokens;
-    };
+    GenerationConfig batch = asked;
     std::int64_t most = 0;
-    for (const TokenIds* prompt : prompts) most += room(*prompt);
+    for (std::size_t i = first; i < last; ++i) {
+      prompts.push_back(&ids[wanted[i]]);
+      batch.sequence_ids.push_back(inputs[wanted[i]].id);
+      most += room(model, config, ids[wanted[i]]);
+    }
     GenerationProgress progress;
     if (options.progress) progress = [&](std::int64_t made) { options.progress(std::min(made, most), most); };
-    const Generation made = model.generate({.target = padded(prompts)}, config, progress);
+    const Generation made = model.generate({.target = padded(prompts)}, batch, progress);
     for (std::size_t i = first; i < last; ++i) {
+      TokenIds& text = ids[wanted[i]];
       const TokenIds& added = made.ids.at(i - first);
-      const std::int64_t left = room(ids[wanted[i]]);
-      if (options.warn && left < config.max_new_tokens && static_cast<std::int64_t>(added.size()) == left)
+      const std::int64_t left = room(model, config, text);
+      const std::int64_t wished =
+          config.max_new_tokens ? *config.max_new_tokens : *config.max_length - std::ssize(text);
+      if (options.warn && left < wished && std::ssize(added) == left)
         options.warn(place_of(inputs[wanted[i]]) + ": the continuation ends after " + std::to_string(left) +
                      " tokens, where the context of model '" + model.info().name + "' is full");
       if (added.empty())
         throw InputError(place_of(inputs[wanted[i]]) +
                          ": the model generated nothing; raise max_new_tokens or shorten the text");
-      ids[wanted[i]].insert(ids[wanted[i]].end(), added.begin(), added.end());
+      text.insert(text.end(), added.begin(), added.end());
     }
     // Texts may end before they are as long as they may be.
     if (options.progress) options.progress(most, most);
@@ -168,7 +197,6 @@ std::vector<PreparedText> prepare_sequences(const Model& model, const std::vecto
                                             const GenerationConfig& generation, const PrepareOptions& options) {
   if (model.info().kind != ModelKind::decoder_only)
     throw ModelError(model.info().name + ": is an encoder-decoder model; this version attributes decoder-only models");
-  check_eos(model, generation);
   std::vector<TokenIds> ids;
   std::vector<std::int64_t> prompt_lengths;
   std::vector<std::size_t> to_generate;
@@ -184,6 +212,8 @@ std::vector<PreparedText> prepare_sequences(const Model& model, const std::vecto
       ids.push_back(std::move(prompt));
     }
   }
+  if (to_generate.empty() && options.warn && !(generation == GenerationConfig{.seed = generation.seed}))
+    options.warn("the generation options have no effect, since every text is given");
   generate(model, inputs, to_generate, generation, options, ids);
 
   std::vector<PreparedText> texts;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "host/yaml.h"
+#include "whence/generation_options.h"
 
 namespace whence::host {
 namespace {
@@ -27,13 +28,6 @@ const std::string& name_from(const Value& value, std::string_view what, const st
   const std::string& name = value.as_string();
   if (std::find(known.begin(), known.end(), name) == known.end()) throw UnknownName(value.mark(), what, name, known);
   return name;
-}
-
-/// A number as it is written in an experiment.
-std::string number_text(const Value& value) {
-  std::string text = to_yaml(value);
-  text.pop_back();
-  return text;
 }
 
 /// Names that become files: no separators, nothing hidden, short enough for what is appended.
@@ -208,18 +202,6 @@ Value list_value(const std::vector<T>& items) {
   return Value(Value::List(items.begin(), items.end()));
 }
 
-Value generation_value(const GenerationConfig& config) {
-  Value::Map map{{"max_new_tokens", number(config.max_new_tokens)},
-                 {"do_sample", Value(config.do_sample)},
-                 {"temperature", Value(config.temperature)},
-                 {"top_k", number(config.top_k)},
-                 {"top_p", Value(config.top_p)},
-                 {"seed", number(static_cast<std::int64_t>(config.seed))}};
-  if (config.eos) map.emplace_back("eos", list_value(*config.eos));
-  if (!config.stop.empty()) map.emplace_back("stop", list_value(config.stop));
-  return Value(std::move(map));
-}
-
 Value input_value(const InputText& input) {
   Value::Map map{{"id", text(input.id)}, {"text", text(input.text)}};
   if (input.generated) map.emplace_back("generated", text(*input.generated));
@@ -282,34 +264,16 @@ Choice parse_choice(const Value& value, std::string_view what) {
 }
 
 GenerationConfig parse_generation(const Value& value) {
-  value.require_known_keys({"max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "eos", "stop", "seed"});
-  GenerationConfig config;
-  if (const Value* v = value.find("max_new_tokens"))
-    config.max_new_tokens = integer_from(*v, "max_new_tokens", 1, std::numeric_limits<std::int32_t>::max());
-  if (const Value* v = value.find("do_sample")) config.do_sample = v->as_bool();
-  if (const Value* v = value.find("temperature")) {
-    config.temperature = v->as_double();
-    if (!(config.temperature > 0) || !std::isfinite(config.temperature))
-      throw ConfigError(v->mark(), "'temperature' is " + number_text(*v) + "; expected a number above 0");
+  static const std::map<std::string, std::string> kShort{{"eos", "eos_token_id"}, {"stop", "stop_strings"}};
+  Value::Map options;
+  for (const auto& [key, option] : value.as_map()) {
+    const auto known = kShort.find(key);
+    const std::string& name = known == kShort.end() ? key : known->second;
+    if (name != key && value.find(name))
+      throw ConfigError(option.key_mark(), "'" + key + "' is short for '" + name + "', which is given, too; keep one");
+    options.emplace_back(name, option);
   }
-  if (const Value* v = value.find("top_k")) config.top_k = integer_from(*v, "top_k", 0);
-  if (const Value* v = value.find("top_p")) {
-    config.top_p = v->as_double();
-    if (!(config.top_p > 0 && config.top_p <= 1))
-      throw ConfigError(v->mark(), "'top_p' is " + number_text(*v) + "; expected a number above 0 and at most 1");
-  }
-  if (const Value* v = value.find("seed")) config.seed = static_cast<std::uint64_t>(integer_from(*v, "seed", 0));
-  if (const Value* v = value.find("eos"); v && !v->is_null()) {
-    config.eos.emplace();
-    for (const Value& id : one_or_many(*v)) config.eos->push_back(integer_from(id, "eos", 0));
-  }
-  if (const Value* v = value.find("stop"); v && !v->is_null())
-    for (const Value& stop : one_or_many(*v)) {
-      if (stop.as_string().empty())
-        throw ConfigError(stop.mark(), "'stop' is empty text; expected text that ends a continuation");
-      config.stop.push_back(stop.as_string());
-    }
-  return config;
+  return read_generation_options(Value(std::move(options), value.mark()));
 }
 
 std::string parse_dtype(const Value& value) {
@@ -427,7 +391,7 @@ Value resolved(const Experiment& experiment) {
   return Value(Value::Map{{"name", text(experiment.name)},
                           {"model", Value(std::move(model))},
                           {"inputs", Value(std::move(inputs))},
-                          {"generation", generation_value(experiment.generation)},
+                          {"generation", generation_options(experiment.generation)},
                           {"attributions", Value(std::move(attributions))},
                           {"outputs", Value(std::move(outputs))},
                           {"seed", number(static_cast<std::int64_t>(experiment.seed))},

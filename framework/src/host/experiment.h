@@ -86,7 +86,7 @@ Value resolved(const Experiment& experiment);
 
 /// A plugin as users write it: `name`, or `name: {parameter: value}`.
 Choice parse_choice(const Value& value, std::string_view what);
-/// Generation options under the names of the schema.
+/// Generation options as `read_generation_options` takes them; `eos` and `stop` are short for two of them.
 GenerationConfig parse_generation(const Value& value);
 /// How a model computes, how it holds its weights, and what results hold.
 std::string parse_dtype(const Value& value);

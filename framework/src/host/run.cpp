@@ -8,6 +8,7 @@
 #include "host/run_directory.h"
 #include "host/run_manifest.h"
 #include "host/yaml.h"
+#include "whence/generation_options.h"
 #include "whence/result_json.h"
 
 namespace whence::host {
@@ -141,7 +142,8 @@ ComputedRun compute(const PluginHost& host, const Experiment& experiment, const 
     const AttributeOptions options = attribute_options(experiment, phase(listener, spec.name), listener.warn);
     NamedOutput result{spec, attribute(*run.loaded.model, host, run.texts, spec, options)};
     for (auto& [key, value] : result.output.info)
-      if (key == "generation_args") value = resolved(experiment).at("generation");
+      if (key == "generation_args")
+        value = generation_options(resolved_generation(experiment.generation, run.loaded.model->info()));
     run.outputs.push_back(std::move(result));
   }
   run.attribution_seconds = watch.lap();

@@ -1,28 +1,26 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
-#include "whence/generation.h"
+#include "whence/tensor.h"
 
 namespace whence::transformer {
 
-/// Throws ConfigError when an option is out of its range.
-void check_generation(const GenerationConfig& config);
-
-/// Chooses the tokens of one text. What it draws depends on the seed, the prompt and the step alone.
+/// Draws tokens of one sequence. What is drawn depends on the seed, the key of the sequence and the step alone.
 class Sampler {
  public:
-  Sampler(const GenerationConfig& config, const TokenIds& prompt) : config_(config), prompt_(prompt) {}
+  Sampler(std::uint64_t seed, const std::string& sequence_id);
+  /// For a sequence without a name.
+  Sampler(std::uint64_t seed, const TokenIds& prompt);
 
-  /// The token number `step` of the continuation, from logits [V].
-  std::int64_t choose(const Tensor& logits, std::int64_t step) const;
+  /// `count` different indices [count] into the unnormalised log probabilities [n] float32, in the order in which they
+  /// are drawn: the largest sums with Gumbel noise, which draws without replacement (arXiv:1903.06059).
+  Tensor draw(const Tensor& log_weights, std::int64_t count, std::int64_t step) const;
 
  private:
-  std::int64_t draw(const Tensor& logits, std::int64_t step) const;
-  double uniform(std::int64_t step) const;
-
-  const GenerationConfig& config_;
-  const TokenIds& prompt_;
+  std::vector<std::uint32_t> key_;
 };
 
 }  // namespace whence::transformer

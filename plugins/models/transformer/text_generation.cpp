@@ -1,102 +1,75 @@
 #include "text_generation.h"
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/tensor.h>
-
-#include "sampling.h"
+#include "beam_search.h"
+#include "greedy_search.h"
 #include "whence/error.h"
+#include "whence/generation_options.h"
 
 namespace whence::transformer {
 namespace {
 
-/// Runs a growing text through the decoder, new tokens only where the cached keys stay valid.
-class CachedText {
- public:
-  explicit CachedText(const Decoder<float>& decoder) : decoder_(decoder) { clear(); }
+/// Token sequences of words, as they stand alone and behind a space.
+void add_bad_words(const Tokenizer& tokenizer, GenerationConfig& config) {
+  if (!config.bad_words) return;
+  std::vector<TokenIds>& sequences = config.bad_words_ids ? *config.bad_words_ids : config.bad_words_ids.emplace();
+  for (const std::string& word : *config.bad_words)
+    for (const std::string& text : {word, " " + word})
+      if (TokenIds ids = tokenizer.encode(text, {.add_special_tokens = false}).ids; !ids.empty())
+        sequences.push_back(std::move(ids));
+}
 
-  /// Logits [V] of the token after `ids`, which must extend those of the last call.
-  Tensor next_logits(const TokenIds& ids) {
-    const auto length = static_cast<std::int64_t>(ids.size());
-    if (!decoder_.rotary().same_frequencies(cache_.length.front(), length)) clear();
-    const std::int64_t held = cache_.length.front();
-    const at::ArrayRef<std::int64_t> fresh(ids.data() + held, ids.size() - static_cast<std::size_t>(held));
-    RowLayout layout;
-    layout.add({0, 0, held, length - held, &cache_, 0});
-    KeyValues made;
-    DecoderPass pass{layout, {length}};
-    pass.keep = &made;
-    const Tensor states = decoder_.run(decoder_.embed(at::tensor(fresh, at::kLong)), pass);
-    append(made, length);
-    return decoder_.head().forward(decoder_.normalise_rows(states.slice(0, -1))).squeeze(0);
-  }
-
- private:
-  void clear() {
-    cache_ = {};
-    cache_.layers.resize(decoder_.config().layers.size());
-    cache_.first_row = {0};
-    cache_.length = {0};
-  }
-
-  /// Puts the keys and values of new rows behind those held; room grows by doubling.
-  void append(const KeyValues& made, std::int64_t length) {
-    const std::int64_t held = cache_.length.front();
-    cache_.value_column = made.value_column - made.key_column;
-    for (std::size_t i = 0; i < made.layers.size(); ++i) {
-      const Tensor rows = made.layers[i].slice(1, made.key_column);
-      Tensor& store = cache_.layers[i];
-      if (!store.defined() || store.size(0) < length) {
-        const Tensor larger = at::empty({std::max(length + kRoom, 2 * held), rows.size(1)}, rows.options());
-        if (held > 0) larger.narrow(0, 0, held).copy_(store.narrow(0, 0, held));
-        store = larger;
-      }
-      store.narrow(0, held, rows.size(0)).copy_(rows);
-    }
-    cache_.length = {length};
-  }
-
-  static constexpr std::int64_t kRoom = 32;
-
-  const Decoder<float>& decoder_;
-  KeyValues cache_;
-};
-
-bool holds_any(const std::string& text, const std::vector<std::string>& stops) {
-  return std::any_of(stops.begin(), stops.end(),
-                     [&](const auto& stop) { return text.find(stop) != std::string::npos; });
+std::unique_ptr<Search> make_search(SearchTerms terms) {
+  if (*terms.config.num_beams > 1) return std::make_unique<BeamSearch>(std::move(terms));
+  return std::make_unique<GreedySearch>(std::move(terms));
 }
 
 }  // namespace
 
-Generation generate_texts(const Decoder<float>& decoder, const Tokenizer& tokenizer,
-                          const std::vector<TokenIds>& prompts, const GenerationConfig& config, const TokenIds& eos,
+Generation generate_texts(NextTokenScorer& scorer, const ModelInfo& info, const Tokenizer& tokenizer,
+                          const std::vector<TokenIds>& prompts, const GenerationConfig& asked,
                           const GenerationProgress& progress) {
-  check_generation(config);
-  if (std::find(config.stop.begin(), config.stop.end(), "") != config.stop.end())
-    throw ConfigError("stop: expected texts that are not empty");
-  const std::int64_t positions = decoder.config().positions;
-  const TokenIds& ends = config.eos ? *config.eos : eos;
-  Generation result;
-  std::int64_t made = 0;
-  for (const TokenIds& prompt : prompts) {
-    const Sampler sampler(config, prompt);
-    const std::int64_t room = positions - static_cast<std::int64_t>(prompt.size());
-    CachedText text(decoder);
-    TokenIds ids = prompt, continuation;
-    StopReason reason = StopReason::length;
-    for (std::int64_t step = 0; step < std::min(config.max_new_tokens, room) && reason == StopReason::length; ++step) {
-      const std::int64_t id = sampler.choose(text.next_logits(ids), step);
-      ids.push_back(id);
-      continuation.push_back(id);
-      if (progress) progress(++made);
-      if (std::find(ends.begin(), ends.end(), id) != ends.end())
-        reason = StopReason::eos;
-      else if (!config.stop.empty() &&
-               holds_any(tokenizer.decode(continuation, /*skip_special_tokens=*/false), config.stop))
-        reason = StopReason::stop_text;
+  GenerationConfig config = resolved_generation(asked, info);
+  add_bad_words(tokenizer, config);
+  if (!config.sequence_ids.empty() && config.sequence_ids.size() != prompts.size())
+    throw ConfigError("sequence_ids: expected one for each of the " + std::to_string(prompts.size()) +
+                      " prompts, found " + std::to_string(config.sequence_ids.size()));
+  std::vector<std::unique_ptr<Search>> searches;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const std::int64_t length = std::ssize(prompts[i]), limit = most_tokens(config, info, length);
+    searches.push_back(nullptr);
+    if (limit <= length) continue;
+    searches.back() = make_search(
+        {config, LogitsProcessors(config, length, limit), StoppingCriteria(config, tokenizer, length, limit),
+         config.sequence_ids.empty() ? Sampler(config.seed, prompts[i]) : Sampler(config.seed, config.sequence_ids[i]),
+         prompts[i], limit});
+  }
+
+  std::vector<std::int64_t> first_row(searches.size(), 0);
+  for (std::int64_t made = 0;;) {
+    std::vector<OpenText> texts;
+    for (std::size_t i = 0; i < searches.size(); ++i) {
+      const std::int64_t rows_before = std::exchange(first_row[i], std::ssize(texts));
+      if (!searches[i]) continue;
+      for (OpenText text : searches[i]->open()) {
+        text.sequence = static_cast<std::int64_t>(i);
+        if (text.parent >= 0) text.parent += rows_before;
+        texts.push_back(std::move(text));
+      }
     }
-    result.ids.push_back(std::move(continuation));
-    result.reasons.push_back(reason);
+    if (texts.empty()) break;
+    const Tensor logits = scorer.next_logits(texts);
+    for (std::size_t i = 0; i < searches.size(); ++i) {
+      if (!searches[i] || searches[i]->open().empty()) continue;
+      searches[i]->advance(logits.narrow(0, first_row[i], std::ssize(searches[i]->open())));
+      if (progress) progress(++made);
+    }
+  }
+
+  Generation result;
+  for (const auto& search : searches) {
+    Continuation continuation = search ? search->found() : Continuation{};
+    result.ids.push_back(std::move(continuation.ids));
+    result.reasons.push_back(continuation.reason);
   }
   return result;
 }

@@ -1,16 +1,18 @@
 #pragma once
 
-#include "decoder.h"
+#include "next_token_scorer.h"
 #include "whence/generation.h"
+#include "whence/model.h"
 #include "whence/tokenizer.h"
 
 namespace whence::transformer {
 
-/// Continues every prompt on its own, so that a result does not depend on the others; each has its own cache of keys
-/// and values. `eos` are the ids that end a text unless the config names others. Prompts are not empty and not longer
-/// than the model's positions. Throws ConfigError for an option out of its range.
-Generation generate_texts(const Decoder<float>& decoder, const Tokenizer& tokenizer,
-                          const std::vector<TokenIds>& prompts, const GenerationConfig& config, const TokenIds& eos,
+/// Continues every prompt, all of them step by step together; a result does not depend on the others. `info` and
+/// `tokenizer` are those of the model that `scorer` asks. Prompts are not empty; one that has no room left gets no
+/// token. Throws ConfigError for options that don't fit, see `resolved_generation`, and when they leave no token that
+/// may come next.
+Generation generate_texts(NextTokenScorer& scorer, const ModelInfo& info, const Tokenizer& tokenizer,
+                          const std::vector<TokenIds>& prompts, const GenerationConfig& config,
                           const GenerationProgress& progress);
 
 }  // namespace whence::transformer

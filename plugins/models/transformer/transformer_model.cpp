@@ -12,6 +12,8 @@
 #include <stdexcept>
 
 #include "backward_rules.h"
+#include "cached_decoder.h"
+#include "checkpoint_generation.h"
 #include "decoder_weights.h"
 #include "padded_batch.h"
 #include "text_generation.h"
@@ -190,6 +192,9 @@ TransformerModel::TransformerModel(const Checkpoint& checkpoint, const ModelRequ
   info_.dtype = request.dtype;
   info_.weights_format = checkpoint.weights_format();
   info_.eos = checkpoint.eos();
+  CheckpointGeneration generation = read_checkpoint_generation(checkpoint.path());
+  info_.generation = std::move(generation.options);
+  no_generation_ = std::move(generation.unsupported);
   info_.pass_bytes = pass_bytes(config, bytes.scratch);
   info_.weight_bytes = bytes.resident;
   info_.mapped_bytes = policy.resident ? weights.embedding.mapped_bytes() : checkpoint.store().byte_size();
@@ -207,6 +212,7 @@ Generation TransformerModel::generate(const Inputs& inputs, const GenerationConf
                                       const GenerationProgress& progress) const {
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
+  if (!no_generation_.empty()) throw ModelError(no_generation_);
   const auto lengths = checked_lengths(inputs.target, info_.max_positions);
   const Tensor padding = padding_mask(lengths, inputs.target.ids.size(1));
   const Tensor ids = checked_ids(inputs.target.ids, padding, info_.vocabulary);
@@ -215,7 +221,8 @@ Generation TransformerModel::generate(const Inputs& inputs, const GenerationConf
     const std::int64_t* first = ids.const_data_ptr<std::int64_t>() + static_cast<std::int64_t>(b) * ids.size(1);
     prompts.emplace_back(first, first + lengths[b]);
   }
-  return generate_texts(*decoder_, *tokenizer_, prompts, config, info_.eos, progress);
+  CachedDecoder scorer(*decoder_);
+  return generate_texts(scorer, info_, *tokenizer_, prompts, config, progress);
 }
 
 Tensor TransformerModel::embed(const Tensor& ids, Side side) const {

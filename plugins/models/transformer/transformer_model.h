@@ -39,6 +39,7 @@ class TransformerModel : public Model, public ValueZeroing {
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Decoder<float>> decoder_;
   CheckpointReport report_;
+  std::string no_generation_;  ///< why the model cannot generate as its checkpoint says, or empty
   ModelInfo info_;
   struct Counters {
     std::atomic<std::int64_t> forward_passes{0}, backward_passes{0}, forward_rows{0}, head_rows{0}, backward_rows{0};

@@ -103,8 +103,11 @@ TEST(Arguments, ChecksKwargs) {
                "--attribution-kwargs: key 'n_steps' is given twice; keep one");
   expect_error(with("--model_kwargs", "{\"attn_implementation\": \"sdpa\"}"), 2,
                "--model-kwargs: unknown attention implementation 'sdpa'; known: eager");
-  expect_error(with("--generation_kwargs", "{\"num_beams\": 4}"), 2,
-               "--generation-kwargs: 'num_beams' is 4; beam search is not available, expected 1");
+  expect_error(with("--generation_kwargs", "{\"num_beams\": 0}"), 2,
+               "--generation-kwargs: 'num_beams' is 0; expected 1 to 1024");
+  EXPECT_NE(with("--generation_kwargs", "{\"num_bean\": 4}")
+                .err.find("--generation-kwargs: unknown key 'num_bean'; did you mean 'num_beams'? known: bad_words, "),
+            std::string::npos);
   EXPECT_EQ(with("--generation_kwargs", "{\"max_new_token\": 2}").status, 2);
   EXPECT_EQ(with("--model_kwargs", "{\"trust_remote_code\": true}").status, 2);
   EXPECT_EQ(with("--tokenizer_kwargs", "{\"tgt_lang\": \"fr\"}").status, 2);

@@ -198,8 +198,9 @@ TEST(Run, CountsOnlyFilesTheModelIsReadFrom) {
   fs::copy(kTinyModel, folder.path() / "model");
   const std::string file =
       folder
-          .write("e.yaml", "model: model\ninputs: {text: It was a, generated: It was a red}\nattributions: saliency\n"
-                           "output_dir: out\n")
+          .write("e.yaml",
+                 "model: model\ninputs: {text: It was a, generated: It was a red}\nattributions: saliency\n"
+                 "output_dir: out\n")
           .string();
   ASSERT_EQ(whence_tool({"run", file}).status, 0);
   folder.write("model/README.md", "a model");
@@ -227,16 +228,15 @@ TEST(Run, ChecksInputsAndPluginsBeforeTheModelIsLoaded) {
   EXPECT_TRUE(plugin.out.starts_with(place + ":1:26: unknown model 'nope'")) << plugin.out;
   const Outcome missing = check("model: none\ninputs: a\nattributions: saliency\n");
   EXPECT_EQ(missing.status, 4);
-  EXPECT_TRUE(missing.out.starts_with(place + ":1:8: " + (folder.path() / "none").string() +
-                                      ": no such file or directory; "))
+  EXPECT_TRUE(
+      missing.out.starts_with(place + ":1:8: " + (folder.path() / "none").string() + ": no such file or directory; "))
       << missing.out;
 }
 
 TEST(Run, PassesOverBrokenArchitectures) {
   const TemporaryFolder folder;
   folder.write("architectures/bad.yaml", "a: [");
-  const std::vector<std::string> words{"attribute", "-m",    kTinyModel, "-i",     "It was a",
-                                       "-g",        "It was a red", "--hide"};
+  const std::vector<std::string> words{"attribute", "-m", kTinyModel, "-i", "It was a", "-g", "It was a red", "--hide"};
   const std::string variable = "WHENCE_ARCHITECTURE_PATH=" + (folder.path() / "architectures").string();
   const Outcome made = whence_tool(words, {variable});
   EXPECT_EQ(made.status, 0) << made.err;
@@ -256,7 +256,8 @@ TEST(Run, NamesInputsAndTokensThatCannotBeUsed) {
   const Outcome eos =
       whence_tool({"attribute", "-m", kTinyModel, "-i", "It", "--generation-kwargs", "{\"eos_token_id\": 9999999}"});
   EXPECT_EQ(eos.status, 2);
-  EXPECT_NE(eos.err.find("'eos' of the generation: 9999999 is no token id of model "), std::string::npos) << eos.err;
+  EXPECT_NE(eos.err.find("'eos_token_id' of the generation: 9999999 is no token id of model "), std::string::npos)
+      << eos.err;
 }
 
 TEST(Run, SaysWhenTheContextIsFull) {
@@ -264,6 +265,52 @@ TEST(Run, SaysWhenTheContextIsFull) {
                                     "{\"max_new_tokens\": 2000000000, \"eos_token_id\": []}"});
   EXPECT_EQ(made.status, 0) << made.err;
   EXPECT_NE(made.err.find("input '0': the continuation ends after "), std::string::npos) << made.err;
+}
+
+TEST(Run, GeneratesAsTheCheckpointSaysAndTellsIt) {
+  const TemporaryFolder folder;
+  fs::copy(kTinyModel, folder.path() / "m");
+  folder.write("m/generation_config.json",
+               R"({"num_beams": 3, "max_new_tokens": 4, "bad_words_ids": [[5]], "eos_token_id": 2})");
+  const auto attribute = [&](const std::string& kwargs) {
+    return whence_tool(
+        {"attribute", "-m", (folder.path() / "m").string(), "-i", "It was a", "--json", "--generation-kwargs", kwargs});
+  };
+  const Outcome made = attribute("{\"length_penalty\": 0.5}");
+  ASSERT_EQ(made.status, 0) << made.err;
+  EXPECT_NE(
+      made.err.find("texts are generated as the checkpoint 'm' says: max_new_tokens 4, num_beams 3, bad_words_ids; "
+                    "give these options to change that"),
+      std::string::npos)
+      << made.err;
+  const auto options = nlohmann::json::parse(made.out).at("attributes").at("info").at("generation_args");
+  EXPECT_EQ(options.at("num_beams"), 3);
+  EXPECT_EQ(options.at("length_penalty"), 0.5);
+  EXPECT_EQ(options.at("eos_token_id"), std::vector<int>{2});
+  const Outcome own = attribute("{\"num_beams\": 1, \"max_new_tokens\": 4, \"bad_words_ids\": []}");
+  EXPECT_EQ(own.status, 0);
+  EXPECT_EQ(own.err.find("texts are generated as"), std::string::npos) << own.err;
+  const Outcome idle = attribute("{\"top_p\": 0.5}");
+  EXPECT_EQ(idle.status, 2);
+  EXPECT_NE(idle.err.find("'top_p' of the generation is 0.5, which has no effect without do_sample; set do_sample to "
+                          "true, or leave it out"),
+            std::string::npos)
+      << idle.err;
+}
+
+TEST(Run, SaysWhenOptionsGenerateNothing) {
+  const Outcome full = whence_tool(
+      {"attribute", "-m", kTinyModel, "-i", "It was a", "--hide", "--generation-kwargs", "{\"max_length\": 2}"});
+  EXPECT_EQ(full.status, 5);
+  EXPECT_NE(full.err.find("tokens and max_length is 2, so there is none left to generate; raise it, or give "
+                          "max_new_tokens in its place"),
+            std::string::npos)
+      << full.err;
+  const Outcome given = whence_tool({"attribute", "-m", kTinyModel, "-i", "It was a", "-g", "It was a red book",
+                                     "--hide", "--generation-kwargs", "{\"num_beams\": 2}"});
+  EXPECT_EQ(given.status, 0);
+  EXPECT_NE(given.err.find("the generation options have no effect, since every text is given"), std::string::npos)
+      << given.err;
 }
 
 TEST(Run, SaysWhichOutputsCollide) {

@@ -131,7 +131,9 @@ TEST(Experiment, NamesWrongTypesAndRanges) {
   EXPECT_EQ(error_of(kSmallest + "generation: {top_p: 1.5}\n"),
             "e.yaml:4:21: 'top_p' is 1.5; expected a number above 0 and at most 1");
   EXPECT_EQ(error_of(kSmallest + "generation: {stop: ['']}\n"),
-            "e.yaml:4:21: 'stop' is empty text; expected text that ends a continuation");
+            "e.yaml:4:21: 'stop_strings' is empty text; expected text that is not empty");
+  EXPECT_EQ(error_of(kSmallest + "generation: {stop_strings: a, stop: b}\n"),
+            "e.yaml:4:31: 'stop' is short for 'stop_strings', which is given, too; keep one");
   EXPECT_EQ(error_of(kSmallest + "memory: 3 furlongs\n"),
             "e.yaml:4:9: 'memory' is '3 furlongs'; expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB");
   EXPECT_EQ(error_of("model: {path: m, weights: boxed}\ninputs: a\nattributions: saliency\n"),

@@ -1,10 +1,9 @@
 #include "text_generation.h"
 
-#include <ATen/ops/log.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "checkpoints.h"
-#include "sampling.h"
 #include "support/text_of_error.h"
 
 namespace whence::transformer {
@@ -21,6 +20,7 @@ GenerationConfig sampled(std::uint64_t seed) {
   GenerationConfig config;
   config.do_sample = true;
   config.temperature = 1.5;
+  config.top_k = 0;
   config.seed = seed;
   config.max_new_tokens = 12;
   config.eos = TokenIds{};
@@ -69,32 +69,47 @@ TEST(Sampling, OfTheLikeliestTokenIsGreedy) {
   EXPECT_EQ(generate(*model, kPrompts, top_p), generate(*model, kPrompts, greedy));
 }
 
-/// How often each of four tokens with probabilities 0.4, 0.3, 0.2, 0.1 is drawn in 4000 draws.
-std::vector<double> frequencies(const GenerationConfig& config) {
-  const Tensor logits = at::log(at::tensor(std::vector<float>{0.2F, 0.4F, 0.1F, 0.3F}));
-  const TokenIds prompt = {7};
-  const Sampler sampler(config, prompt);
-  std::vector<double> counts(4);
-  for (std::int64_t step = 0; step < 4000; ++step)
-    counts[static_cast<std::size_t>(sampler.choose(logits, step))] += 1.0 / 4000;
-  return counts;
+TEST(Sampling, IsKeyedByTheIdsOfTheSequences) {
+  const auto model = load_model(own_model("qwen3"));
+  const std::vector<TokenIds> twice = {kPrompts[0], kPrompts[0]};
+  GenerationConfig config = sampled(5);
+  config.sequence_ids = {"a", "b"};
+  const auto named = generate(*model, twice, config);
+  EXPECT_NE(named[0], named[1]);
+  config.sequence_ids = {"b", "a"};
+  EXPECT_EQ(generate(*model, twice, config), (std::vector<TokenIds>{named[1], named[0]}));
+  config.sequence_ids = {"b"};
+  EXPECT_EQ(generate(*model, {kPrompts[0]}, config)[0], named[1]);
+  EXPECT_EQ(testing::text_of_error<ConfigError>([&] { generate(*model, twice, config); }),
+            "sequence_ids: expected one for each of the 2 prompts, found 1");
 }
 
-TEST(Sampling, FollowsTheProbabilities) {
-  GenerationConfig config = sampled(1);
-  config.temperature = 1;
-  const auto expect = [](const std::vector<double>& got, const std::vector<double>& expected) {
-    for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(got[i], expected[i], 0.03) << i;
-  };
-  expect(frequencies(config), {0.2, 0.4, 0.1, 0.3});
-  config.top_k = 2;
-  expect(frequencies(config), {0, 4.0 / 7, 0, 3.0 / 7});
-  config.top_k = 0;
-  config.top_p = 0.75;
-  expect(frequencies(config), {2.0 / 9, 4.0 / 9, 0, 3.0 / 9});
-  config.top_p = 1;
-  config.temperature = 0.5;
-  expect(frequencies(config), {4.0 / 30, 16.0 / 30, 1.0 / 30, 9.0 / 30});
+TEST(Sampling, DoesNotDependOnThreads) {
+  const auto model = load_model(case_model("llama"));
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const auto one = generate(*model, kPrompts, sampled(5));
+  at::set_num_threads(3);
+  EXPECT_EQ(generate(*model, kPrompts, sampled(5)), one);
+  at::set_num_threads(threads);
+}
+
+TEST(Sampling, OfBeamsDependsOnSeedAndTextAlone) {
+  const auto model = load_model(own_model("qwen3"));
+  GenerationConfig config = sampled(5);
+  config.num_beams = 3;
+  const auto together = generate(*model, kPrompts, config);
+  for (std::size_t i = 0; i < kPrompts.size(); ++i) EXPECT_EQ(generate(*model, {kPrompts[i]}, config)[0], together[i]);
+  config.seed = 6;
+  EXPECT_NE(generate(*model, kPrompts, config), together);
+  // Hardly any noise: the beams of the likeliest tokens.
+  config.temperature = 1e-4;
+  GenerationConfig plain = config;
+  plain.do_sample = false;
+  plain.temperature = plain.top_k = {};
+  plain.num_beams = 1;
+  config.num_beams = 1;
+  EXPECT_EQ(generate(*model, kPrompts, config), generate(*model, kPrompts, plain));
 }
 
 TEST(Generation, EndsAtEosAndKeepsIt) {
@@ -120,6 +135,53 @@ TEST(Generation, EndsOnceTheTextHoldsAStop) {
   const Generation ended = model->generate({pad({kPrompts[0]})}, config);
   EXPECT_EQ(ended.ids[0], TokenIds(whole.begin(), whole.begin() + 3));
   EXPECT_EQ(ended.reasons[0], StopReason::stop_text);
+}
+
+TEST(Generation, EndsABeamThatHoldsAStop) {
+  const auto model = load_model(own_model("mistral_window"));
+  GenerationConfig config;
+  config.max_new_tokens = 10;
+  config.num_beams = 3;
+  config.early_stopping = EarlyStopping::yes;
+  config.eos = TokenIds{};
+  const TokenIds whole = generate(*model, {kPrompts[0]}, config)[0];
+  config.stop = {*model->tokenizer().token(whole[2])};
+  const Generation ended = model->generate({pad({kPrompts[0]})}, config);
+  EXPECT_EQ(ended.reasons[0], StopReason::stop_text);
+  EXPECT_LT(ended.ids[0].size(), 10u);
+  EXPECT_NE(model->tokenizer().decode({ended.ids[0].back()}, false).find(config.stop->front()), std::string::npos);
+}
+
+TEST(Generation, NeverMakesABadWord) {
+  const auto model = load_model(case_model("llama"));
+  const auto words_of = [&](const std::string& text) { return model->tokenizer().encode(text, {false}).ids; };
+  const TokenIds prompt = model->tokenizer().encode("It was a").ids;
+  GenerationConfig config;
+  config.max_new_tokens = 15;
+  const TokenIds plain = generate(*model, {prompt}, config)[0];
+  // A token that is a word of its own.
+  const auto whole = std::find_if(plain.begin(), plain.end(), [&](std::int64_t id) {
+    return words_of(model->tokenizer().decode({id}, true)) == TokenIds{id};
+  });
+  ASSERT_NE(whole, plain.end());
+  const std::string word = model->tokenizer().decode({*whole}, true);
+  config.bad_words = {word};
+  const TokenIds without = generate(*model, {prompt}, config)[0];
+  EXPECT_NE(without, plain);
+  for (const std::string& text : {word, " " + word}) {
+    const TokenIds ids = words_of(text);
+    EXPECT_EQ(std::search(without.begin(), without.end(), ids.begin(), ids.end()), without.end()) << text;
+  }
+}
+
+TEST(Generation, CountsNewTokensOfAllTexts) {
+  const auto model = load_model(own_model("qwen3"));
+  GenerationConfig config;
+  config.max_new_tokens = 4;
+  config.eos = TokenIds{};
+  std::vector<std::int64_t> made;
+  model->generate({pad(kPrompts)}, config, [&](std::int64_t count) { made.push_back(count); });
+  EXPECT_EQ(made, (std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
 }
 
 TEST(Generation, StopsAtTheEndOfTheContext) {
@@ -148,12 +210,23 @@ TEST(Generation, RefusesBadOptionsAndPrompts) {
             "sequence 0: expected at most the model's 32 tokens, found 33; shorten the text");
   EXPECT_EQ(error({{}}, keep), "sequence 0: expected at least one token, found none");
   EXPECT_EQ(error({{99}}, keep), "token id 99 is outside the vocabulary; expected 0 to 63");
-  EXPECT_EQ(error({{1}}, [](auto& c) { c.max_new_tokens = -1; }), "max_new_tokens: expected 0 or more, found -1");
-  EXPECT_EQ(error({{1}}, [](auto& c) { c.temperature = 0; }),
-            "temperature: expected more than 0, found 0.000000; set do_sample to false for the likeliest token");
-  EXPECT_EQ(error({{1}}, [](auto& c) { c.top_k = -2; }), "top_k: expected 0 (off) or more, found -2");
-  EXPECT_EQ(error({{1}}, [](auto& c) { c.top_p = 1.5; }), "top_p: expected more than 0 and at most 1, found 1.500000");
-  EXPECT_EQ(error({{1}}, [](auto& c) { c.stop = {""}; }), "stop: expected texts that are not empty");
+  EXPECT_EQ(error({{1}}, [](auto& c) { c.max_new_tokens = -1; }), "'max_new_tokens' is -1; expected at least 1");
+  EXPECT_EQ(error({{1}}, [](auto& c) { c.suppress_tokens = TokenIds{1, 64}; }),
+            "'suppress_tokens' of the generation: 64 is no token id of model 'qwen3'; expected 0 to 63");
+  EXPECT_EQ(error({{1}},
+                  [](auto& c) {
+                    c.forced_bos_token_id = 3;
+                    c.begin_suppress_tokens = TokenIds{};
+                    c.suppress_tokens = TokenIds{3};
+                  }),
+            "the generation options leave no token that may come after 0 new tokens; ban or force fewer tokens");
+  EXPECT_EQ(error({{1}},
+                  [](auto& c) {
+                    c.num_beams = 3;
+                    c.forced_bos_token_id = 3;
+                    c.suppress_tokens = TokenIds{3};
+                  }),
+            "the generation options leave no token that may come after 0 new tokens; ban or force fewer tokens");
 }
 
 }  // namespace
