@@ -60,11 +60,16 @@ class Architectures : public ::testing::TestWithParam<const char*> {
     return logits[static_cast<std::int64_t>(text)].narrow(0, 0, std::ssize(targets[text]));
   }
 
-  TokenIds continuation(const GenerationConfig& config) const {
+  /// As many tokens as are stored under that name.
+  void expect_continuation(const char* name, std::int64_t beams) const {
+    GenerationConfig config;
+    config.max_new_tokens = stored.ids(name).numel();
+    config.num_beams = beams;
+    config.eos = TokenIds{};
     const TokenIds prompt = stored.tokens("prompt");
     const Inputs begun =
         has_source ? Inputs{pad({{targets[0].front()}}), pad({prompt})} : Inputs{pad({prompt}), PaddedIds{}};
-    return model->generate(begun, config).ids.at(0);
+    EXPECT_EQ(model->generate(begun, config).ids.at(0), stored.tokens(name));
   }
 
   PullBackRequest both_sides() const {
@@ -110,11 +115,9 @@ TEST_P(Architectures, PaddingChangesNothing) {
         << "text " << i;
 }
 
-TEST_P(Architectures, GeneratesTheGreedyTextOfTheReference) {
-  GenerationConfig config;
-  config.max_new_tokens = stored.ids("greedy").numel();
-  config.eos = TokenIds{};
-  EXPECT_EQ(continuation(config), stored.tokens("greedy"));
+TEST_P(Architectures, ContinuesTextsAsTheReferenceDoes) {
+  expect_continuation("greedy", 1);
+  expect_continuation("beam", 3);
 }
 
 TEST_P(Architectures, PullsBackWhatAutogradDoes) {
