@@ -140,11 +140,16 @@ void generate(const Model& model, const std::vector<InputText>& inputs, const st
               const GenerationConfig& asked, const PrepareOptions& options, std::vector<TokenIds>& ids) {
   const GenerationConfig config = resolved_generation(asked, model.info());
   if (options.warn && !wanted.empty()) tell_checkpoint_options(model, asked, config, options.warn);
-  for (const std::size_t i : wanted)
+  for (const std::size_t i : wanted) {
+    if (asked.forced_bos_token_id && ids[i].size() > 1 && options.warn)
+      options.warn(place_of(inputs[i]) +
+                   ": forced_bos_token_id has no effect, since it comes behind a text of one token " +
+                   "and the text has " + std::to_string(ids[i].size()));
     if (room(model, config, ids[i]) < 1)
       throw InputError(place_of(inputs[i]) + ": the text has " + std::to_string(ids[i].size()) +
                        " tokens and max_length is " + std::to_string(*config.max_length) +
                        ", so there is none left to generate; raise it, or give max_new_tokens in its place");
+  }
   for (std::size_t first = 0; first < wanted.size(); first += options.batch_size) {
     const std::size_t last = std::min(wanted.size(), first + static_cast<std::size_t>(options.batch_size));
     std::vector<const TokenIds*> prompts;

@@ -84,12 +84,8 @@ void BeamSearch::collect_ended(const Candidates& candidates) {
   // Only the best `beams` candidates may end; the others are there to go on.
   const Tensor may_end = candidates.ends.clone();
   may_end.slice(0, beams_).fill_(0);
-  const bool full = *terms_.config.early_stopping == EarlyStopping::yes && all_ended();
   const double divisor = length_divisor(new_tokens(candidates.texts.front()), *terms_.config.length_penalty);
-  Tensor scores = candidates.scores / divisor;
-  scores = scores + (full ? kOut : 0.0);
-  scores = scores + (improvable_ ? 0.0 : kOut);
-  scores = scores + (1 - may_end) * kOut;
+  const Tensor scores = candidates.scores / divisor + (1 - may_end) * kOut;
   const Tensor all_scores = at::cat({ended_scores_, scores});
   const auto chosen = best_of(all_scores, beams_);
   std::vector<Ended> best;
@@ -119,9 +115,8 @@ void BeamSearch::advance(const Tensor& logits) {
   const Candidates next = candidates(logits);
   open_next(next);
   collect_ended(next);
-  improvable_ = improvable_ && may_improve();
   const bool enough = *terms_.config.early_stopping == EarlyStopping::yes && all_ended();
-  if (!improvable_ || enough || next.ends.all().item<bool>()) open_.clear();
+  if (enough || !may_improve() || next.ends.all().item<bool>()) open_.clear();
 }
 
 Continuation BeamSearch::found() const {

@@ -39,7 +39,6 @@ class BeamSearch final : public Search {
   Tensor open_scores_;        ///< [beams] sums of log probabilities, best first
   std::vector<Ended> ended_;  ///< beams, best first
   Tensor ended_scores_;       ///< [beams] with the length penalty
-  bool improvable_ = true;
 };
 
 }  // namespace whence::transformer

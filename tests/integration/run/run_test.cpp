@@ -306,6 +306,12 @@ TEST(Run, SaysWhenOptionsGenerateNothing) {
                           "max_new_tokens in its place"),
             std::string::npos)
       << full.err;
+  const Outcome forced = whence_tool({"attribute", "-m", kTinyModel, "-i", "It was a", "--hide", "--generation-kwargs",
+                                      "{\"forced_bos_token_id\": 7}"});
+  EXPECT_EQ(forced.status, 0);
+  EXPECT_NE(forced.err.find("input '0': forced_bos_token_id has no effect, since it comes behind a text of one token"),
+            std::string::npos)
+      << forced.err;
   const Outcome given = whence_tool({"attribute", "-m", kTinyModel, "-i", "It was a", "-g", "It was a red book",
                                      "--hide", "--generation-kwargs", "{\"num_beams\": 2}"});
   EXPECT_EQ(given.status, 0);
