@@ -79,7 +79,8 @@ class WHENCE_API Model {
   /// Lives as long as the model. [thread: any]
   virtual const Tokenizer& tokenizer() const = 0;
 
-  /// Continues every sequence of `inputs.target` (right-padded prompts). [grad: off] [thread: any]
+  /// Continues every sequence of `inputs.target` (right-padded prompts), with options as `resolved_generation` gives
+  /// them; none depends on the others. Throws ConfigError for options, see there. [grad: off] [thread: any]
   virtual Generation generate(const Inputs& inputs, const GenerationConfig& config,
                               const GenerationProgress& progress = {}) const = 0;
 

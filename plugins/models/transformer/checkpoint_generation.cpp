@@ -33,6 +33,7 @@ const std::vector<std::pair<std::string, Value>>& unavailable() {
       {"watermarking_config", {}},
       {"token_healing", Value(false)},
       {"dola_layers", {}},
+      {"max_time", {}},
   };
   return options;
 }
@@ -57,21 +58,20 @@ CheckpointGeneration read_checkpoint_generation(const fs::path& checkpoint) {
       HyperParameters::from_config(fs::exists(own, unreadable) ? own : checkpoint / "config.json");
   Value::Map options;
   for (const std::string& name : generation_option_names())
-    if (Value value = file.find(name); !value.is_null()) options.emplace_back(name, std::move(value));
+    if (Value value = file.find(name); name != "seed" && !value.is_null()) options.emplace_back(name, std::move(value));
   CheckpointGeneration result;
   try {
     result.options = read_generation_options(Value(std::move(options)));
   } catch (const ConfigError& error) {
-    throw ModelError(file.file() + ": " + error.what());
+    result.unsupported = file.file() + ": " + error.what() + "; correct the file, or give the generated texts";
   }
   if (result.options.max_length == kUsualMaxLength) result.options.max_length = {};
   for (const auto& [name, idle] : unavailable()) {
     const Value value = file.find(name);
-    if (value.is_null() || equal(value, idle)) continue;
+    if (!result.unsupported.empty() || value.is_null() || equal(value, idle)) continue;
     result.unsupported = file.place(name) + (value.is_number() ? " is " + number_text(value.as_double()) : "") +
                          ": generating with this option is not available; take it out of the file, or give the "
                          "generated texts";
-    break;
   }
   return result;
 }

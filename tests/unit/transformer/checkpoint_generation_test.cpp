@@ -59,7 +59,8 @@ TEST_F(GenerationOfACheckpoint, TakesTheUsualMaxLengthForTheDefault) {
 TEST_F(GenerationOfACheckpoint, RefusesValuesThatCannotBe) {
   write("generation_config.json", {{"num_beams", 0}});
   EXPECT_EQ(testing::text_of_error<ModelError>([&] { generate({}); }),
-            (folder_.path() / "generation_config.json").string() + ": 'num_beams' is 0; expected 1 to 1024");
+            (folder_.path() / "generation_config.json").string() +
+                ": 'num_beams' is 0; expected 1 to 1024; correct the file, or give the generated texts");
 }
 
 TEST_F(GenerationOfACheckpoint, RefusesToGenerateWithoutAnOptionThatIsNotAvailable) {
