@@ -12,4 +12,8 @@ std::vector<Encoding> Tokenizer::encode_batch(const std::vector<std::string>& te
   return encodings;
 }
 
+const Tokenizer& Tokenizer::on(Side) const { return *this; }
+
+std::optional<std::int64_t> Tokenizer::language_id(std::string_view) const { return std::nullopt; }
+
 }  // namespace whence

@@ -17,10 +17,12 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
+constexpr std::uintmax_t kMaxSeed = 100000;  ///< larger files take long and have nothing that small ones lack
+
 std::vector<Bytes> seeds() {
   std::vector<Bytes> found;
-  for (const auto& entry : std::filesystem::directory_iterator(WHENCE_TEST_DATA "/weights")) {
-    if (entry.path().extension() != "." WHENCE_FUZZ_FORMAT) continue;
+  for (const auto& entry : std::filesystem::directory_iterator(WHENCE_FUZZ_SEEDS)) {
+    if (entry.path().extension() != "." WHENCE_FUZZ_FORMAT || entry.file_size() > kMaxSeed) continue;
     std::ifstream file(entry.path(), std::ios::binary);
     found.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "whence/batch.h"
 #include "whence/export.h"
 #include "whence/span.h"
 #include "whence/tensor.h"
@@ -21,6 +22,9 @@ struct Encoding {
 
 struct EncodeOptions {
   bool add_special_tokens = true;  ///< BOS, EOS and the like, as the checkpoint's template says
+  /// Of the text, as the checkpoint writes it, e.g. "fr_XX"; empty: that of its files. Only multilingual checkpoints
+  /// have languages.
+  std::string language = {};
 };
 
 /// Ids of the special tokens a checkpoint names; empty where it has none.
@@ -36,7 +40,7 @@ class WHENCE_API Tokenizer {
   Tokenizer& operator=(const Tokenizer&) = delete;
   virtual ~Tokenizer();
 
-  /// Throws InputError when `text` is not valid UTF-8. [thread: any]
+  /// Throws InputError when `text` is not valid UTF-8, and for a language that there is not. [thread: any]
   virtual Encoding encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
   /// As `encode` for every text, in order; no padding is added. [thread: any]
   virtual std::vector<Encoding> encode_batch(const std::vector<std::string>& texts,
@@ -51,6 +55,12 @@ class WHENCE_API Tokenizer {
   virtual const SpecialIds& special_ids() const = 0;
   /// All ids that the vocabulary marks as special, ascending. [thread: any]
   virtual const TokenIds& all_special_ids() const = 0;
+  /// The tokenizer of one side of an encoder-decoder; this one where both sides share it. Ids of one side may mean
+  /// other tokens on the other. The same object every time, alive as long as this one. [thread: any]
+  virtual const Tokenizer& on(Side side) const;
+  /// Id of the token that stands for a language, which generation may be forced to start with; empty when the
+  /// checkpoint does not have it. [thread: any]
+  virtual std::optional<std::int64_t> language_id(std::string_view language) const;
 };
 
 }  // namespace whence

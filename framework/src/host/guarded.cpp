@@ -1,5 +1,6 @@
 #include "host/guarded.h"
 
+#include <array>
 #include <utility>
 
 #include "host/guard.h"
@@ -11,7 +12,12 @@ namespace {
 
 class GuardedTokenizer final : public Tokenizer {
  public:
-  GuardedTokenizer(const Tokenizer& inner, std::string path) : inner_(inner), path_(std::move(path)) {}
+  GuardedTokenizer(const Tokenizer& inner, std::string path) : inner_(inner), path_(std::move(path)) {
+    for (const Side side : {Side::source, Side::target}) {
+      const Tokenizer& other = guard(path_, "tokenizer", [&]() -> const Tokenizer& { return inner_.on(side); });
+      if (&other != &inner_) sides_[side == Side::target] = std::make_unique<GuardedTokenizer>(other, path_);
+    }
+  }
 
   Encoding encode(std::string_view text, const EncodeOptions& options) const override {
     return guard(path_, "encode", [&] { return inner_.encode(text, options); });
@@ -35,10 +41,18 @@ class GuardedTokenizer final : public Tokenizer {
   const TokenIds& all_special_ids() const override {
     return guard(path_, "special_ids", [&]() -> const TokenIds& { return inner_.all_special_ids(); });
   }
+  const Tokenizer& on(Side side) const override {
+    const auto& other = sides_[side == Side::target];
+    return other ? *other : *this;
+  }
+  std::optional<std::int64_t> language_id(std::string_view language) const override {
+    return guard(path_, "encode", [&] { return inner_.language_id(language); });
+  }
 
  private:
   const Tokenizer& inner_;
   std::string path_;
+  std::array<std::unique_ptr<GuardedTokenizer>, 2> sides_;  ///< source and target; null where it is this one
 };
 
 class GuardedModel final : public Model {

@@ -3,6 +3,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "foreign_text.h"
+#include "language_tokenizer.h"
 #include "rust/whence_tokenizers.h"
 #include "whence/error.h"
 
@@ -10,16 +12,6 @@ namespace whence {
 namespace {
 
 using Status = WhenceTokenizerStatus;
-
-/// Text owned by the library, freed at the end of the scope.
-struct ForeignText : WhenceTokenizerText {
-  ForeignText() : WhenceTokenizerText{nullptr, 0} {}
-  ForeignText(const ForeignText&) = delete;
-  ForeignText& operator=(const ForeignText&) = delete;
-  ~ForeignText() { whence_tokenizer_text_free(this); }
-
-  std::string string() const { return data == nullptr ? std::string() : std::string(data, size); }
-};
 
 struct ForeignEncoding : WhenceTokenizerEncoding {
   ForeignEncoding() : WhenceTokenizerEncoding{} {}
@@ -90,6 +82,7 @@ HfTokenizer::HfTokenizer(std::string_view json, const std::string& origin, const
 }
 
 Encoding HfTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  require_no_language(options);
   ForeignText message;
   ForeignEncoding foreign;
   const auto status = whence_tokenizer_encode(tokenizer_.get(), text.data(), text.size(), options.add_special_tokens,

@@ -25,7 +25,8 @@ ReferenceStrings read_strings() {
   const auto json = nlohmann::json::parse(file);
   ReferenceStrings strings{.strings = json.at("strings")};
   for (const auto& [name, entry] : json.at("tokenizers").items()) {
-    strings.tokenizers[name] = {entry.at("ids"), entry.at("ids_no_special"), entry.at("decoded")};
+    strings.tokenizers[name] = {entry.at("ids"), entry.at("ids_no_special"), entry.at("decoded"),
+                                entry.value("target_ids", std::vector<TokenIds>())};
   }
   return strings;
 }
@@ -44,6 +45,9 @@ void expect_agreement(const Tokenizer& tokenizer, const ReferenceTokenizer& refe
     SCOPED_TRACE("string " + std::to_string(i) + ": " + strings[i]);
     const auto encoding = tokenizer.encode(strings[i]);
     EXPECT_EQ(encoding.ids, reference.ids[i]);
+    if (!reference.target_ids.empty()) {
+      EXPECT_EQ(tokenizer.on(Side::target).encode(strings[i]).ids, reference.target_ids[i]);
+    }
     EXPECT_EQ(tokenizer.encode(strings[i], {.add_special_tokens = false}).ids, reference.ids_no_special[i]);
     EXPECT_EQ(tokenizer.decode(reference.ids[i], true), reference.decoded[i]);
     ASSERT_EQ(encoding.tokens.size(), encoding.ids.size());

@@ -13,6 +13,7 @@ struct ReferenceTokenizer {
   std::vector<TokenIds> ids;  ///< with special tokens
   std::vector<TokenIds> ids_no_special;
   std::vector<std::string> decoded;  ///< of `ids`, special tokens skipped
+  std::vector<TokenIds> target_ids;  ///< empty where the target side is no other
 };
 
 /// tests/data/cases/tokenizers.json.

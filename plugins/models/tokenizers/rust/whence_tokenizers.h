@@ -61,6 +61,12 @@ WhenceTokenizerStatus whence_tokenizer_special_ids(const WhenceTokenizer* tokeni
                                                    std::size_t capacity, std::size_t* size,
                                                    WhenceTokenizerText* message);
 
+/// Reads a sentencepiece model (a protobuf file) into a JSON object:
+///   "type": 1 unigram, 2 BPE; "unknown_id", "unknown_piece"; "charsmap": its normalisation as the precompiled map in
+///   base64, empty for none; "pieces": list of [text, score, type], types as in GgufTokenType.
+WhenceTokenizerStatus whence_sentencepiece_describe(const char* model, std::size_t size,
+                                                    WhenceTokenizerText* description, WhenceTokenizerText* message);
+
 void whence_tokenizer_text_free(WhenceTokenizerText* text);
 void whence_tokenizer_encoding_free(WhenceTokenizerEncoding* encoding);
 }

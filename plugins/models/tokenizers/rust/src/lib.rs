@@ -1,5 +1,7 @@
 //! C interface to the `tokenizers` library, declared in `whence_tokenizers.h`.
 
+mod sentencepiece;
+
 use std::any::Any;
 use std::collections::HashSet;
 use std::panic::{catch_unwind, AssertUnwindSafe};
