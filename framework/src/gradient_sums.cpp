@@ -22,7 +22,7 @@ GradientFinish::GradientFinish(ProblemState& state, const GradientRequest& reque
 Tensor GradientFinish::results(Side side) const {
   if (!state_.attributes(side)) return {};
   if (reduces()) return at::zeros({state_.batch(), state_.length(side), state_.steps()});
-  return at::zeros({state_.batch(), state_.length(side), state_.steps(), state_.model.info().hidden});
+  return at::zeros({state_.batch(), state_.length(side), state_.steps(), state_.model.info().embedding});
 }
 
 InputGradients GradientFinish::input_gradients(Tensor source, Tensor target) const {

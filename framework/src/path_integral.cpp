@@ -77,7 +77,7 @@ PathIntegral PathIntegrator::run() {
 std::int64_t PathIntegrator::sums_bytes(const Unit& text) const {
   std::int64_t rows = 0;
   for (const Side side : sides_) rows += state_.rows_of(side, text.sequence);
-  return 2 * rows * (finish_.sums() ? 1 : state_.model.info().hidden) * kFloat;
+  return 2 * rows * (finish_.sums() ? 1 : state_.model.info().embedding) * kFloat;
 }
 
 std::vector<PathIntegrator::Group> PathIntegrator::groups() {
@@ -158,7 +158,7 @@ void PathIntegrator::integrate(const Group& group) {
   for (const Unit& text : group.texts)
     for (const Side side : sides_) {
       std::vector<std::int64_t> shape{state_.rows_of(side, text.sequence), group.steps};
-      if (!finish_.sums()) shape.push_back(state_.model.info().hidden);
+      if (!finish_.sums()) shape.push_back(state_.model.info().embedding);
       sums_[{side, text.sequence}] = {at::zeros(shape), at::zeros(shape)};
     }
   std::shared_ptr<const ProblemState::Prefix> prefix;

@@ -186,7 +186,7 @@ Inputs ProblemState::inputs_of(const std::vector<Unit>& units, const RowsOf& row
     const std::int64_t longest = *std::max_element(lengths.begin(), lengths.end());
     ids_of_pass = {ids(side).ids.index_select(0, sequence).narrow(1, 0, longest), at::tensor(lengths, at::kLong)};
     if (!rows) return;
-    embeddings = at::zeros({static_cast<std::int64_t>(units.size()), longest, model.info().hidden});
+    embeddings = at::zeros({static_cast<std::int64_t>(units.size()), longest, model.info().embedding});
     for (std::size_t u = 0; u < units.size(); ++u)
       embeddings[static_cast<std::int64_t>(u)].narrow(0, 0, lengths[u]).copy_(rows(units[u], side));
   };

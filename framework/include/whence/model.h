@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,16 +55,18 @@ struct ModelInfo {
   std::string architecture;  ///< name of the architecture file that built it
   std::string class_name;    ///< as the reference ecosystem calls it, e.g. "LlamaForCausalLM"
   std::int64_t layers = 0, heads = 0, hidden = 0, vocabulary = 0;
+  std::int64_t embedding = 0;      ///< width of the embeddings: `hidden`, unless they are projected
   std::int64_t max_positions = 0;  ///< longest text the checkpoint was made for, tokens
   std::int64_t parameters = 0;
-  std::string dtype;               ///< of the computation, e.g. "float32"
-  std::string weights_format;      ///< e.g. "gguf Q4_1", "safetensors F32"
-  TokenIds eos;                    ///< ids that end a generated text
-  GenerationConfig generation;     ///< what else the checkpoint says of generating
-  PassBytes pass_bytes;            ///< estimates
-  std::int64_t weight_bytes = 0;   ///< of weights held in memory of the process
-  std::int64_t mapped_bytes = 0;   ///< of weights read from their mapped file whenever they are used
-  std::vector<std::string> files;  ///< every file read, for checksums; weights first
+  std::string dtype;                          ///< of the computation, e.g. "float32"
+  std::string weights_format;                 ///< e.g. "gguf Q4_1", "safetensors F32"
+  std::optional<std::int64_t> decoder_start;  ///< id that the target of an encoder-decoder begins with
+  TokenIds eos;                               ///< ids that end a generated text
+  GenerationConfig generation;                ///< what else the checkpoint says of generating
+  PassBytes pass_bytes;                       ///< estimates
+  std::int64_t weight_bytes = 0;              ///< of weights held in memory of the process
+  std::int64_t mapped_bytes = 0;              ///< of weights read from their mapped file whenever they are used
+  std::vector<std::string> files;             ///< every file read, for checksums; weights first
 };
 
 /// One loaded checkpoint. Immutable after construction; every tensor it returns is owned by the caller.

@@ -29,7 +29,7 @@ struct PrepareOptions {
   Notice warn;
 };
 
-/// Throws InputError for a text that is empty and for a continuation that does not begin with it.
+/// Throws InputError for a text that is empty.
 void check_input(const InputText& input);
 
 /// Tokenises every input, generates where no continuation was given, and settles the explained positions. Generated ids

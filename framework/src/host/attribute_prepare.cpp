@@ -23,8 +23,9 @@ std::string quoted(const std::string& text) {
 
 /// Ids of a text as one sequence: a BOS that both the text and the tokenizer wrote counts once, and a prompt stays
 /// open, since an end mark of the tokenizer's template would stand between it and its continuation.
-TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::string& text, bool open) {
-  Encoding encoding = with_place(input.where, "input '" + input.id + "'", [&] { return tokenizer.encode(text); });
+TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::string& text, Side side, bool open) {
+  const Tokenizer& own = tokenizer.on(side);
+  Encoding encoding = with_place(input.where, "input '" + input.id + "'", [&] { return own.encode(text); });
   TokenIds ids = std::move(encoding.ids);
   if (open)
     while (!ids.empty() && encoding.special[ids.size() - 1] && ids.back() == tokenizer.special_ids().eos)
@@ -35,7 +36,7 @@ TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::s
 }
 
 TokenIds encode_prompt(const Model& model, const InputText& input) {
-  TokenIds ids = encode(model.tokenizer(), input, input.text, true);
+  TokenIds ids = encode(model.tokenizer(), input, input.text, Side::target, true);
   if (ids.empty())
     throw InputError(place_of(input) + ": the tokenizer makes no token of " + quoted(input.text) +
                      "; give another text");
@@ -59,7 +60,10 @@ std::string token_texts(const Tokenizer& tokenizer, const TokenIds& ids, std::si
 }
 
 TokenIds encode_forced(const Model& model, const InputText& input, const TokenIds& prompt) {
-  TokenIds ids = encode(model.tokenizer(), input, *input.generated, false);
+  if (!input.generated->starts_with(input.text))
+    throw InputError(place_of(input) + ": the generated text does not extend the prompt: prompt " + quoted(input.text) +
+                     ", generated " + quoted(*input.generated) + "; write the prompt at its beginning, too");
+  TokenIds ids = encode(model.tokenizer(), input, *input.generated, Side::target, false);
   if (ids.size() < prompt.size() || !std::equal(prompt.begin(), prompt.end(), ids.begin())) {
     const std::size_t same = std::mismatch(prompt.begin(), prompt.end(), ids.begin(), ids.end()).first - prompt.begin();
     const std::size_t from = same ? same - 1 : 0;
@@ -71,6 +75,33 @@ TokenIds encode_forced(const Model& model, const InputText& input, const TokenId
   }
   check_length(model, input, ids.size(), "the generated text", 0);
   return ids;
+}
+
+/// Ids of the source of an encoder-decoder, with the marks that its tokenizer adds.
+TokenIds encode_source(const Model& model, const InputText& input) {
+  TokenIds ids = encode(model.tokenizer(), input, input.text, Side::source, false);
+  if (ids.empty())
+    throw InputError(place_of(input) + ": the tokenizer makes no token of " + quoted(input.text) +
+                     "; give another text");
+  check_length(model, input, ids.size(), "the source", 0);
+  return ids;
+}
+
+/// The token that the decoder of an encoder-decoder begins with.
+TokenIds decoder_start(const Model& model) {
+  if (!model.info().decoder_start)
+    throw ModelError(model.info().name +
+                     ": the checkpoint does not say which token its decoder starts from; add decoder_start_token_id to "
+                     "its generation_config.json");
+  return {*model.info().decoder_start};
+}
+
+/// The given target of an encoder-decoder behind the token that its decoder starts from.
+TokenIds encode_target(const Model& model, const InputText& input, TokenIds start) {
+  const TokenIds ids = encode(model.tokenizer(), input, *input.generated, Side::target, false);
+  start.insert(start.end(), ids.begin(), ids.end());
+  check_length(model, input, start.size(), "the generated text", 0);
+  return start;
 }
 
 /// Explained positions of a target of `length` tokens whose first `prompt` are given.
@@ -135,9 +166,10 @@ void tell_checkpoint_options(const Model& model, const GenerationConfig& asked, 
          "; give these options to change that");
 }
 
-/// Appends a continuation to every id list in `ids`.
+/// Appends a continuation to every id list in `ids`. `sources` is empty for decoder-only models.
 void generate(const Model& model, const std::vector<InputText>& inputs, const std::vector<std::size_t>& wanted,
-              const GenerationConfig& asked, const PrepareOptions& options, std::vector<TokenIds>& ids) {
+              const GenerationConfig& asked, const PrepareOptions& options, const std::vector<TokenIds>& sources,
+              std::vector<TokenIds>& ids) {
   const GenerationConfig config = resolved_generation(asked, model.info());
   if (options.warn && !wanted.empty()) tell_checkpoint_options(model, asked, config, options.warn);
   for (const std::size_t i : wanted) {
@@ -152,17 +184,20 @@ void generate(const Model& model, const std::vector<InputText>& inputs, const st
   }
   for (std::size_t first = 0; first < wanted.size(); first += options.batch_size) {
     const std::size_t last = std::min(wanted.size(), first + static_cast<std::size_t>(options.batch_size));
-    std::vector<const TokenIds*> prompts;
+    std::vector<const TokenIds*> prompts, own_sources;
     GenerationConfig batch = asked;
     std::int64_t most = 0;
     for (std::size_t i = first; i < last; ++i) {
       prompts.push_back(&ids[wanted[i]]);
+      if (!sources.empty()) own_sources.push_back(&sources[wanted[i]]);
       batch.sequence_ids.push_back(inputs[wanted[i]].id);
       most += room(model, config, ids[wanted[i]]);
     }
     GenerationProgress progress;
     if (options.progress) progress = [&](std::int64_t made) { options.progress(std::min(made, most), most); };
-    const Generation made = model.generate({.target = padded(prompts)}, batch, progress);
+    Inputs begun{.target = padded(prompts)};
+    if (!sources.empty()) begun.source = padded(own_sources);
+    const Generation made = model.generate(begun, batch, progress);
     for (std::size_t i = first; i < last; ++i) {
       TokenIds& text = ids[wanted[i]];
       const TokenIds& added = made.ids.at(i - first);
@@ -193,24 +228,22 @@ std::vector<Token> tokens_of(const Tokenizer& tokenizer, const TokenIds& ids) {
 void check_input(const InputText& input) {
   if (input.text.empty())
     throw InputError(place_of(input) + ": the text is empty; a model needs at least one token to start from");
-  if (input.generated && !input.generated->starts_with(input.text))
-    throw InputError(place_of(input) + ": the generated text does not extend the prompt: prompt " + quoted(input.text) +
-                     ", generated " + quoted(*input.generated) + "; write the prompt at its beginning, too");
 }
 
 std::vector<PreparedText> prepare_sequences(const Model& model, const std::vector<InputText>& inputs,
                                             const GenerationConfig& generation, const PrepareOptions& options) {
-  if (model.info().kind != ModelKind::decoder_only)
-    throw ModelError(model.info().name + ": is an encoder-decoder model; this version attributes decoder-only models");
-  std::vector<TokenIds> ids;
+  const bool has_source = model.info().kind == ModelKind::encoder_decoder;
+  std::vector<TokenIds> ids, sources;
   std::vector<std::int64_t> prompt_lengths;
   std::vector<std::size_t> to_generate;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     check_input(inputs[i]);
-    TokenIds prompt = encode_prompt(model, inputs[i]);
-    prompt_lengths.push_back(static_cast<std::int64_t>(prompt.size()));
+    if (has_source) sources.push_back(encode_source(model, inputs[i]));
+    TokenIds prompt = has_source ? decoder_start(model) : encode_prompt(model, inputs[i]);
+    prompt_lengths.push_back(std::ssize(prompt));
     if (inputs[i].generated) {
-      ids.push_back(encode_forced(model, inputs[i], prompt));
+      ids.push_back(has_source ? encode_target(model, inputs[i], std::move(prompt))
+                               : encode_forced(model, inputs[i], prompt));
     } else {
       check_length(model, inputs[i], prompt.size(), "the text", 1);
       to_generate.push_back(i);
@@ -219,16 +252,18 @@ std::vector<PreparedText> prepare_sequences(const Model& model, const std::vecto
   }
   if (to_generate.empty() && options.warn && !(generation == GenerationConfig{.seed = generation.seed}))
     options.warn("the generation options have no effect, since every text is given");
-  generate(model, inputs, to_generate, generation, options, ids);
+  generate(model, inputs, to_generate, generation, options, sources, ids);
 
   std::vector<PreparedText> texts;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     PreparedText text;
     text.input_text = inputs[i].text;
     text.constrained = inputs[i].generated.has_value();
-    text.generated_text = text.constrained ? *inputs[i].generated : model.tokenizer().decode(ids[i], true);
+    text.generated_text =
+        text.constrained ? *inputs[i].generated : model.tokenizer().on(Side::target).decode(ids[i], true);
     text.sequence.id = inputs[i].id;
-    text.sequence.target = tokens_of(model.tokenizer(), ids[i]);
+    if (has_source) text.sequence.source = tokens_of(model.tokenizer().on(Side::source), sources[i]);
+    text.sequence.target = tokens_of(model.tokenizer().on(Side::target), ids[i]);
     text.sequence.steps = steps_of(inputs[i], prompt_lengths[i], static_cast<std::int64_t>(ids[i].size()));
     texts.push_back(std::move(text));
   }

@@ -76,7 +76,7 @@ Forward CountingModel::forward(const Inputs& inputs, const ForwardRequest& reque
 Gradients CountingModel::pull_back(const Forward& forward, const Cotangents& cotangents,
                                    const PullBackRequest& request) const {
   const auto& trace = static_cast<const CountingTrace&>(*forward.trace);
-  const std::int64_t batch = cotangents.logits.size(0), steps = cotangents.logits.size(1), hidden = info().hidden;
+  const std::int64_t batch = cotangents.logits.size(0), steps = cotangents.logits.size(1), hidden = info().embedding;
   const Tensor asked = trace.positions.narrow(1, cotangents.first_step, steps);
   Tensor rows_of_steps = asked + 1 - trace.first_changed.unsqueeze(1);
   if (trace.source_lengths.defined()) rows_of_steps = rows_of_steps + trace.source_lengths.unsqueeze(1);
@@ -91,7 +91,7 @@ Gradients CountingModel::pull_back(const Forward& forward, const Cotangents& cot
   if (request.target) result.target = at::zeros({batch, target_rows, steps, hidden});
   if (request.source && trace.source_length > 0) result.source = at::zeros({batch, trace.source_length, steps, hidden});
   for (std::size_t i = 0; i < request.layers.size(); ++i)
-    result.layers.push_back(at::zeros({batch, trace.length, steps, hidden}));
+    result.layers.push_back(at::zeros({batch, trace.length, steps, info().hidden}));
   return result;
 }
 

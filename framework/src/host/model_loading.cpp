@@ -80,6 +80,8 @@ LoadedModel load_model(const PluginHost& host, const std::string& path, const st
       loaded.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       return loaded;
     }
+    // None recognises it: the first one's own error says best what is wrong with the checkpoint.
+    host.make_model_loader({candidates.front(), {}, {}})->load(request);
   } catch (const ModelError& error) {
     if (loaded.broken_architectures.empty()) throw;
     throw ModelError(error.what() + ("; architectures not read: " + joined(loaded.broken_architectures)));

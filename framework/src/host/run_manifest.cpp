@@ -47,8 +47,7 @@ void require_texts(const nlohmann::json& manifest, const char* pointer, const st
   const auto fail = [&](const std::string& what) {
     throw InputError(file.string() + ": no manifest of a run: " + what + "; make the run again");
   };
-  if (!manifest.contains(place) || !manifest.at(place).is_array())
-    fail("expected a list at " + std::string(pointer));
+  if (!manifest.contains(place) || !manifest.at(place).is_array()) fail("expected a list at " + std::string(pointer));
   for (const auto& entry : manifest.at(place))
     for (const std::string& member : members)
       if (!entry.is_object() || !entry.contains(member) || !entry.at(member).is_string())
