@@ -1,32 +1,14 @@
-#include "checkpoint.h"
-#include "transformer_model.h"
-#include "whence/error.h"
+#include "transformer_loader.h"
 #include "whence/plugin.h"
 
-namespace whence {
 namespace {
 
-class DecoderOnlyLoader : public ModelLoader {
- public:
-  bool recognises(const ModelRequest& request) const override {
-    const auto architecture = transformer::find_architecture(request);
-    return architecture && architecture->kind == ModelKind::decoder_only;
-  }
-
-  std::unique_ptr<Model> load(const ModelRequest& request) const override {
-    const transformer::Checkpoint checkpoint(request);
-    if (checkpoint.architecture().kind != ModelKind::decoder_only)
-      throw ModelError(request.path + ": architecture " + checkpoint.architecture().name +
-                       " is an encoder-decoder; expected a decoder-only model");
-    return std::make_unique<transformer::TransformerModel>(checkpoint, request);
-  }
-};
-
-void register_plugin(Registrar& registrar) {
-  registrar.add_model("decoder_only", [](const Params&) { return std::make_unique<DecoderOnlyLoader>(); });
+void register_plugin(whence::Registrar& registrar) {
+  registrar.add_model("decoder_only", [](const whence::Params&) {
+    return std::make_unique<whence::transformer::TransformerLoader>(whence::ModelKind::decoder_only);
+  });
 }
 
 }  // namespace
-}  // namespace whence
 
-WHENCE_PLUGIN(whence::register_plugin)
+WHENCE_PLUGIN(register_plugin)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,15 +12,30 @@
 
 namespace whence::transformer {
 
+/// In which order a fused projection holds the rows of queries, keys and values.
+enum class FusedLayout {
+  stacked,   ///< all queries, all keys, all values
+  grouped,   ///< for each head of keys: its queries, its key, its value
+  four_qvk,  ///< four parts, each with a quarter of the queries, the values, the keys
+};
+
 /// Names of the weights of one checkpoint format, without ".weight" and ".bias". See docs/architecture-yaml.md.
 struct WeightNames {
   std::string body_prefix;          ///< start of every name of the body; checkpoints saved without the head lack it
   bool interleaved_rotary = false;  ///< query and key rows are stored for rotary pairs (2i, 2i+1) instead of halves
-  std::map<std::string, std::string, std::less<>> names;  ///< by role; "{layer}" stands for the number of the block
-
-  /// The name for `role`; ConfigError when the architecture gives none.
-  std::string name(std::string_view role, std::int64_t layer = 0) const;
+  double gain_offset = 0;           ///< added to stored gains of norms
+  FusedLayout layout = FusedLayout::stacked;
+  std::set<std::string, std::less<>> transposed;  ///< roles whose matrices are stored [in,out]
+  std::vector<std::string> ignored;               ///< ends of names of tensors that hold nothing to be learnt
+  /// By role, which "encoder." or "decoder." may stand before; "{layer}" stands for the number of the block, "{expert}"
+  /// and "{head}" for those of what has tensors of its own.
+  std::map<std::string, std::vector<std::string>, std::less<>> names;
   Mark mark;
+
+  /// Whether there is a name for a role of a stack, which is "", "encoder" or "decoder".
+  bool has(std::string_view stack, std::string_view role) const;
+  /// The names for `role`, of which a checkpoint uses one; ConfigError when the architecture gives none.
+  const std::vector<std::string>& alternatives(std::string_view stack, std::string_view role) const;
 };
 
 /// One architecture file: which checkpoints it is for, the options of its blocks and the names of its weights.
@@ -63,9 +79,14 @@ class Option {
 };
 
 /// The option `section`.`name` for one checkpoint: the value written in the architecture file, or the first of the keys
-/// it names that the checkpoint has, or the default given there. Not present when none of these is.
-Option find_option(const Architecture& architecture, const HyperParameters& checkpoint, std::string_view section,
-                   std::string_view name);
+/// it names that the checkpoint has, or the default given there. Not present when none of these is. `stack` is "", or
+/// "encoder" or "decoder", which may have sections of their own.
+Option find_option(const Architecture& architecture, const HyperParameters& checkpoint, std::string_view stack,
+                   std::string_view section, std::string_view name);
+
+/// Whether the checkpoint has the values of the architecture's `when` list, by which several architectures of one type
+/// are told apart.
+bool applies(const Architecture& architecture, const HyperParameters& checkpoint);
 
 /// Throws ModelError when the checkpoint has a value that the architecture's `requires` list does not allow.
 void check_requirements(const Architecture& architecture, const HyperParameters& checkpoint);

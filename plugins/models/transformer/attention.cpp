@@ -61,39 +61,51 @@ struct KeyRange {
   std::int64_t first_panel, end_panel;  ///< panels of keys
   std::int64_t begin, count;            ///< positions: begin = first_panel * kPanelWidth, cut at the last one
 
-  KeyRange(const AttentionShape& shape, std::int64_t first_query, std::int64_t last_query)
-      : first_panel(first_visible(shape, first_query) / kPanelWidth),
-        end_panel(last_query / kPanelWidth + 1),
+  KeyRange(const AttentionShape& shape, const Segment& segment, std::int64_t first_query, std::int64_t last_query)
+      : first_panel(shape.first_seen(first_query) / kPanelWidth),
+        end_panel(panels_of(shape.end_seen(segment, last_query))),
         begin(first_panel * kPanelWidth),
-        count(last_query + 1 - begin) {}
+        count(shape.end_seen(segment, last_query) - begin) {}
 
   std::int64_t width() const { return (end_panel - first_panel) * kPanelWidth; }
-
-  static std::int64_t first_visible(const AttentionShape& shape, std::int64_t query) {
-    return shape.window > 0 ? std::max<std::int64_t>(0, query - shape.window + 1) : 0;
-  }
 };
 
+/// Products of a query with `count` keys become softmax weights. `slopes`, unless null, takes the derivative of each
+/// score for its product over `shape.scale`, where a soft cap makes that another number than 1.
 template <class T>
-T scale_of(const AttentionShape& shape) {
-  return 1 / std::sqrt(static_cast<T>(shape.head_size));
+void softmax_of_scores(const AttentionShape& shape, const T* bias, std::int64_t count, T* row, T* slopes) {
+  if (shape.softcap == 0 && !bias) return kernels<T>().softmax(row, static_cast<T>(shape.scale), count);
+  kernels<T>().scale(row, static_cast<T>(shape.scale), count, row);
+  if (shape.softcap > 0) {
+    const auto cap = static_cast<T>(shape.softcap);
+    for (std::int64_t j = 0; j < count; ++j) {
+      const T share = std::tanh(row[j] / cap);
+      row[j] = cap * share;
+      if (slopes) slopes[j] = 1 - share * share;
+    }
+  }
+  if (bias) kernels<T>().add_scaled(bias, T(1), count, row);
+  kernels<T>().softmax(row, T(1), count);
 }
 
-/// Softmax weights of `count` queries, rows of `width()` numbers that are zero where a query does not see.
+/// Softmax weights of `count` queries, rows of `width()` numbers that are zero where a query does not see. `slopes`, as
+/// `softmax_of_scores` takes it, has rows alike.
 template <class T>
-void weights_of_tile(const AttentionShape& shape, const ColumnPanels<T>& keys, const T* queries, std::int64_t stride,
-                     std::int64_t first_query, std::int64_t count, const KeyRange& range, T* weights) {
+void weights_of_tile(const AttentionShape& shape, const ScoreBias<T>* bias, const Segment& segment,
+                     const ColumnPanels<T>& keys, const T* queries, std::int64_t head, std::int64_t first_query,
+                     std::int64_t count, const KeyRange& range, T* weights, T* slopes = nullptr) {
   const std::int64_t width = range.width();
   for (std::int64_t p = range.first_panel; p < range.end_panel; ++p)
-    kernels<T>().product(queries, stride, 1, count, keys.panel(p), shape.head_size,
+    kernels<T>().product(queries, shape.width(), 1, count, keys.panel(p), shape.head_size,
                          weights + (p - range.first_panel) * kPanelWidth, width, false);
   for (std::int64_t i = 0; i < count; ++i) {
     T* row = weights + i * width;
-    const std::int64_t first = KeyRange::first_visible(shape, first_query + i) - range.begin;
-    const std::int64_t end = first_query + i + 1 - range.begin;
+    const std::int64_t seen = shape.first_seen(first_query + i), first = seen - range.begin;
+    const std::int64_t end = shape.end_seen(segment, first_query + i) - range.begin;
     std::fill(row, row + first, T(0));
     std::fill(row + end, row + width, T(0));
-    kernels<T>().softmax(row + first, scale_of<T>(shape), end - first);
+    softmax_of_scores(shape, bias ? bias->row(head, first_query + i, seen) : nullptr, end - first, row + first,
+                      slopes ? slopes + i * width + first : nullptr);
   }
 }
 
@@ -126,40 +138,42 @@ KeyValueRows<T>::KeyValueRows(const AttentionShape& shape, const Segment& segmen
 }
 
 template <class T>
-void attend(const AttentionShape& shape, const RowLayout& layout, std::size_t layer, const Tensor& rows, Tensor& mixed,
-            Tensor* weights) {
+void attend(const AttentionShape& shape, const ScoreBias<T>* bias, const RowLayout& layout, std::size_t layer,
+            const Tensor& rows, Tensor& mixed, Tensor* weights) {
   const T* in = rows.const_data_ptr<T>();
   T* out = mixed.mutable_data_ptr<T>();
   const std::int64_t sharing = shape.heads / shape.key_value_heads, head = shape.head_size;
   run_tasks(std::ssize(layout.segments) * shape.key_value_heads, [&](std::int64_t task, std::int64_t) {
     const Segment& segment = layout.segments[static_cast<std::size_t>(task / shape.key_value_heads)];
     if (segment.count == 0) return;
-    const std::int64_t group = task % shape.key_value_heads;
+    const std::int64_t group = task % shape.key_value_heads, seen = shape.end(segment);
     const KeyValueRows<T> source(shape, segment, layer, in, group);
-    ColumnPanels<T> keys(segment.end(), head);
-    RowPanels<T> values(segment.end(), head);
-    for (std::int64_t j = 0; j < segment.end(); ++j) {
+    ColumnPanels<T> keys(seen, head);
+    RowPanels<T> values(seen, head);
+    for (std::int64_t j = 0; j < seen; ++j) {
       keys.set(j, source.key(j));
       values.set(j, source.value(j));
     }
-    std::vector<T> tile(kRowsPerTile * panels_of(segment.end()) * kPanelWidth);
+    std::vector<T> tile(kRowsPerTile * panels_of(seen) * kPanelWidth);
     std::vector<T> block(kRowsPerTile * values.padded());
     for (std::int64_t first = segment.start; first < segment.end(); first += kRowsPerTile) {
       const std::int64_t count = std::min(kRowsPerTile, segment.end() - first);
-      const KeyRange range(shape, first, first + count - 1);
+      const KeyRange range(shape, segment, first, first + count - 1);
       const std::int64_t row = segment.row + first - segment.start;
       for (std::int64_t h = group * sharing; h < (group + 1) * sharing; ++h) {
-        weights_of_tile(shape, keys, in + row * shape.width() + h * head, shape.width(), first, count, range,
+        weights_of_tile(shape, bias, segment, keys, in + row * shape.width() + h * head, h, first, count, range,
                         tile.data());
         multiply_rows(tile.data(), range.width(), 1, count, values, range.begin, range.count, block.data(),
                       values.padded(), false);
         for (std::int64_t i = 0; i < count; ++i) {
           std::copy_n(block.data() + i * values.padded(), head, out + (row + i) * shape.queries() + h * head);
           if (!weights) continue;
-          const std::int64_t length = weights->size(3);
+          // Rows of a pass over a prefix count from the segment's start.
+          const std::int64_t query = first + i - (shape.sight == Sight::prefix ? segment.start : 0);
           std::copy_n(tile.data() + i * range.width(), range.count,
                       weights->mutable_data_ptr<T>() +
-                          ((segment.text * shape.heads + h) * length + first + i) * length + range.begin);
+                          ((segment.text * shape.heads + h) * weights->size(2) + query) * weights->size(3) +
+                          range.begin);
         }
       }
     }
@@ -167,17 +181,18 @@ void attend(const AttentionShape& shape, const RowLayout& layout, std::size_t la
 }
 
 template <class T>
-std::vector<T> attention_weights(const AttentionShape& shape, const RowLayout& layout, std::size_t layer,
-                                 const Tensor& rows, std::int64_t row, std::int64_t head) {
+std::vector<T> attention_weights(const AttentionShape& shape, const ScoreBias<T>* bias, const RowLayout& layout,
+                                 std::size_t layer, const Tensor& rows, std::int64_t row, std::int64_t head) {
   const Segment& segment = layout.segments[static_cast<std::size_t>(layout.segment[static_cast<std::size_t>(row)])];
   const T* in = rows.const_data_ptr<T>();
   const T* query = in + row * shape.width() + head * shape.head_size;
   const KeyValueRows<T> source(shape, segment, layer, in, head / (shape.heads / shape.key_value_heads));
   const std::int64_t position = layout.position[static_cast<std::size_t>(row)];
-  const std::int64_t first = KeyRange::first_visible(shape, position);
-  std::vector<T> result(static_cast<std::size_t>(position + 1), T(0));
-  for (std::int64_t j = first; j <= position; ++j) result[j] = kernels<T>().dot(query, source.key(j), shape.head_size);
-  kernels<T>().softmax(result.data() + first, scale_of<T>(shape), position + 1 - first);
+  const std::int64_t first = shape.first_seen(position), end = shape.end_seen(segment, position);
+  std::vector<T> result(static_cast<std::size_t>(end), T(0));
+  for (std::int64_t j = first; j < end; ++j) result[j] = kernels<T>().dot(query, source.key(j), shape.head_size);
+  softmax_of_scores<T>(shape, bias ? bias->row(head, position, first) : nullptr, end - first, result.data() + first,
+                       nullptr);
   return result;
 }
 
@@ -187,18 +202,20 @@ namespace {
 template <class T>
 class GroupPullBack {
  public:
-  GroupPullBack(const AttentionShape& shape, const AttentionRules& rules, const Segment& segment, std::size_t layer,
-                const T* rows, std::int64_t group)
+  GroupPullBack(const AttentionShape& shape, const ScoreBias<T>* bias, const AttentionRules& rules,
+                const Segment& segment, std::size_t layer, const T* rows, std::int64_t group)
       : shape_(shape),
+        bias_(bias),
         rules_(rules),
         segment_(segment),
+        seen_(shape.end(segment)),
         in_(rows),
         group_(group),
         source_(shape, segment, layer, rows, group),
-        key_columns_(segment.end(), shape.head_size),
-        value_columns_(segment.end(), shape.head_size),
-        key_rows_(segment.end(), shape.head_size) {
-    for (std::int64_t j = 0; j < segment.end(); ++j) {
+        key_columns_(seen_, shape.head_size),
+        value_columns_(seen_, shape.head_size),
+        key_rows_(seen_, shape.head_size) {
+    for (std::int64_t j = 0; j < seen_; ++j) {
       key_columns_.set(j, source_.key(j));
       value_columns_.set(j, source_.value(j));
       key_rows_.set(j, source_.key(j));
@@ -206,13 +223,15 @@ class GroupPullBack {
   }
 
   /// Steps [first, end) of `text`; `mixed_row(k, position)` is the row of `mixed` and `result_row` that of `result`.
+  /// `prefix`, when not null, takes the cotangents of keys and values: rows by position, then by step.
   template <class MixedRow>
   void run(const CotangentSteps& text, std::int64_t first, std::int64_t end, bool read_only, const T* mixed,
-           const MixedRow& mixed_row, T* result) {
-    const std::int64_t head = shape_.head_size, padded = key_rows_.padded(), length = segment_.end();
+           const MixedRow& mixed_row, T* result, T* prefix) {
+    const std::int64_t head = shape_.head_size, padded = key_rows_.padded(), length = seen_;
     const std::int64_t sharing = shape_.heads / shape_.key_value_heads;
     std::vector<T> key_sums((end - first) * length * padded, T(0)), value_sums(key_sums.size(), T(0));
     std::vector<T> weights(kRowsPerTile * panels_of(length) * kPanelWidth), scores(weights.size());
+    std::vector<T> slopes(shape_.softcap > 0 ? weights.size() : 0);
     std::vector<T> outer(kRowsPerTile * padded), turned(kRowsPerTile * padded);
     RowPanels<T> queries(kRowsPerTile, head), outer_panels(kRowsPerTile, head);
     const T factor = static_cast<T>(rules_.product_factor);
@@ -225,10 +244,11 @@ class GroupPullBack {
         needed = needed || (position >= tile && position < tile_end);
       }
       if (!needed) continue;
-      const KeyRange range(shape_, tile, tile_end - 1);
+      const KeyRange range(shape_, segment_, tile, tile_end - 1);
       for (std::int64_t h = group_ * sharing; h < (group_ + 1) * sharing; ++h) {
         const T* query = in_ + (segment_.row + tile - segment_.start) * shape_.width() + h * head;
-        weights_of_tile(shape_, key_columns_, query, shape_.width(), tile, tile_end - tile, range, weights.data());
+        weights_of_tile(shape_, bias_, segment_, key_columns_, query, h, tile, tile_end - tile, range, weights.data(),
+                        slopes.empty() ? nullptr : slopes.data());
         for (std::int64_t i = 0; i < tile_end - tile; ++i) queries.set(i, query + i * shape_.width());
         for (std::int64_t k = first; k < end; ++k) {
           const std::int64_t position = text.position[static_cast<std::size_t>(k)];
@@ -251,9 +271,12 @@ class GroupPullBack {
           for (std::int64_t p = range.first_panel; p < range.end_panel; ++p)
             kernels<T>().product(outer.data(), padded, 1, count, value_columns_.panel(p), head,
                                  scores.data() + (p - range.first_panel) * kPanelWidth, width, false);
-          for (std::int64_t i = 0; i < count; ++i)
-            kernels<T>().softmax_pull_back(tile_weights + i * width, scores.data() + i * width,
-                                           factor * scale_of<T>(shape_), width, scores.data() + i * width);
+          for (std::int64_t i = 0; i < count; ++i) {
+            T* row = scores.data() + i * width;
+            kernels<T>().softmax_pull_back(tile_weights + i * width, row, factor * static_cast<T>(shape_.scale), width,
+                                           row);
+            if (!slopes.empty()) kernels<T>().multiply(row, slopes.data() + (skipped + i) * width, width, row);
+          }
           // d key_j += sum_i d score_ij q_i, and d q_i = sum_j d score_ij k_j
           multiply_rows(scores.data(), 1, width, range.count, queries, skipped, count,
                         key_sums.data() + ((k - first) * length + range.begin) * padded, padded, true);
@@ -265,19 +288,28 @@ class GroupPullBack {
         }
       }
     }
-    for (std::int64_t k = first; k < end; ++k)
-      for (std::int64_t j = segment_.start; j <= text.position[static_cast<std::size_t>(k)]; ++j) {
-        T* to = result + text.row(j - segment_.start, k) * shape_.width() + shape_.queries() + group_ * head;
+    for (std::int64_t k = first; k < end; ++k) {
+      const auto put = [&](std::int64_t j, T* to) {
         const std::int64_t at = ((k - first) * length + j) * padded;
         std::copy_n(key_sums.data() + at, head, to);
         std::copy_n(value_sums.data() + at, head, to + shape_.keys());
+      };
+      if (prefix) {
+        for (std::int64_t j = 0; j < length; ++j)
+          put(j, prefix + (j * std::ssize(text.step) + k) * 2 * shape_.keys() + group_ * head);
+      } else if (shape_.sight != Sight::prefix) {
+        for (std::int64_t j = segment_.start; j <= text.position[static_cast<std::size_t>(k)]; ++j)
+          put(j, result + text.row(j - segment_.start, k) * shape_.width() + shape_.queries() + group_ * head);
       }
+    }
   }
 
  private:
   const AttentionShape& shape_;
+  const ScoreBias<T>* bias_;
   const AttentionRules& rules_;
   const Segment& segment_;
+  std::int64_t seen_;
   const T* in_;
   std::int64_t group_;
   KeyValueRows<T> source_;
@@ -288,9 +320,10 @@ class GroupPullBack {
 }  // namespace
 
 template <class T>
-void attention_pull_back(const AttentionShape& shape, const AttentionRules& rules, const RowLayout& layout,
-                         std::size_t layer, const Tensor& rows, const std::vector<CotangentSteps>& texts,
-                         bool read_only, const Tensor& mixed, Tensor& result) {
+void attention_pull_back(const AttentionShape& shape, const ScoreBias<T>* bias, const AttentionRules& rules,
+                         const RowLayout& layout, std::size_t layer, const Tensor& rows,
+                         const std::vector<CotangentSteps>& texts, bool read_only, const Tensor& mixed, Tensor& result,
+                         PrefixCotangents* prefix) {
   const T* in = rows.const_data_ptr<T>();
   const T* cotangents = mixed.const_data_ptr<T>();
   T* out = result.mutable_data_ptr<T>();
@@ -316,24 +349,24 @@ void attention_pull_back(const AttentionShape& shape, const AttentionRules& rule
     const auto mixed_row = [&](std::int64_t k, std::int64_t position) {
       return read_only ? task.first_step + k : text.row(position - segment.start, k);
     };
-    GroupPullBack<T>(shape, rules, segment, layer, in, task.group)
-        .run(text, task.first, task.end, read_only, cotangents, mixed_row, out);
+    T* of_prefix =
+        prefix ? prefix->rows.mutable_data_ptr<T>() + prefix->first_row[task.text] * prefix->rows.size(1) : nullptr;
+    GroupPullBack<T>(shape, bias, rules, segment, layer, in, task.group)
+        .run(text, task.first, task.end, read_only, cotangents, mixed_row, out, of_prefix);
   });
 }
 
-template class KeyValueRows<float>;
-template class KeyValueRows<double>;
-template void attend<float>(const AttentionShape&, const RowLayout&, std::size_t, const Tensor&, Tensor&, Tensor*);
-template void attend<double>(const AttentionShape&, const RowLayout&, std::size_t, const Tensor&, Tensor&, Tensor*);
-template std::vector<float> attention_weights(const AttentionShape&, const RowLayout&, std::size_t, const Tensor&,
-                                              std::int64_t, std::int64_t);
-template std::vector<double> attention_weights(const AttentionShape&, const RowLayout&, std::size_t, const Tensor&,
-                                               std::int64_t, std::int64_t);
-template void attention_pull_back<float>(const AttentionShape&, const AttentionRules&, const RowLayout&, std::size_t,
-                                         const Tensor&, const std::vector<CotangentSteps>&, bool, const Tensor&,
-                                         Tensor&);
-template void attention_pull_back<double>(const AttentionShape&, const AttentionRules&, const RowLayout&, std::size_t,
-                                          const Tensor&, const std::vector<CotangentSteps>&, bool, const Tensor&,
-                                          Tensor&);
+#define WHENCE_ATTENTION(T)                                                                                            \
+  template class KeyValueRows<T>;                                                                                      \
+  template void attend<T>(const AttentionShape&, const ScoreBias<T>*, const RowLayout&, std::size_t, const Tensor&,    \
+                          Tensor&, Tensor*);                                                                           \
+  template std::vector<T> attention_weights(const AttentionShape&, const ScoreBias<T>*, const RowLayout&, std::size_t, \
+                                            const Tensor&, std::int64_t, std::int64_t);                                \
+  template void attention_pull_back<T>(                                                                                \
+      const AttentionShape&, const ScoreBias<T>*, const AttentionRules&, const RowLayout&, std::size_t, const Tensor&, \
+      const std::vector<CotangentSteps>&, bool, const Tensor&, Tensor&, PrefixCotangents*);
+WHENCE_ATTENTION(float)
+WHENCE_ATTENTION(double)
+#undef WHENCE_ATTENTION
 
 }  // namespace whence::transformer

@@ -3,33 +3,53 @@
 #include <vector>
 
 #include "row_layout.h"
+#include "score_bias.h"
 #include "whence/tensor.h"
 
 namespace whence::transformer {
 
-/// Self-attention with grouped key and value heads (arXiv:2305.13245), between the projections. The rows it works on
-/// hold the queries of all heads, then the keys, then the values, after norms and positions: [R,Q] with
-/// Q = (heads + 2 key_value_heads) * head_size.
+/// Which positions a query sees.
+enum class Sight {
+  causal,  ///< those of its own text up to itself
+  all,     ///< its whole text
+  prefix,  ///< those before its segment and no others: a decoder's rows look at the states of their source
+};
+
+/// Attention with grouped key and value heads (arXiv:2305.13245), between the projections. The rows it works on hold
+/// the queries of all heads, then, unless only a prefix is seen, the keys, then the values, after norms and positions:
+/// [R,Q] with Q = (heads + 2 key_value_heads) * head_size, or heads * head_size.
 struct AttentionShape {
   std::int64_t heads = 0, key_value_heads = 0, head_size = 0;
-  std::int64_t window = 0;  ///< a query sees this many positions up to itself; 0: all before it
+  Sight sight = Sight::causal;
+  std::int64_t window = 0;  ///< causal: a query sees this many positions up to itself; 0: all before it
+  double scale = 1;         ///< of the products of queries and keys
+  double softcap = 0;       ///< scores become softcap tanh(score / softcap); 0: they stay
 
   std::int64_t queries() const { return heads * head_size; }
   std::int64_t keys() const { return key_value_heads * head_size; }
-  std::int64_t width() const { return queries() + 2 * keys(); }
+  std::int64_t width() const { return queries() + (sight == Sight::prefix ? 0 : 2 * keys()); }
+  /// Positions [0, end) that some row of a segment may see.
+  std::int64_t end(const Segment& segment) const { return sight == Sight::prefix ? segment.start : segment.end(); }
+  /// Positions [first_seen, end_seen) that a query sees.
+  std::int64_t first_seen(std::int64_t query) const {
+    return window > 0 ? std::max<std::int64_t>(0, query - window + 1) : 0;
+  }
+  std::int64_t end_seen(const Segment& segment, std::int64_t query) const {
+    return sight == Sight::causal ? query + 1 : end(segment);
+  }
 };
 
-/// Values mixed by softmax(q k / sqrt(head_size)): `rows` [R,Q] -> `mixed` [R,H*head]. `weights`, when defined, is
-/// [texts,H,L,L] of zeros and takes the weights of every row.
+/// Values mixed by the softmax of the scores: `rows` [R,Q] -> `mixed` [R,H*head]. `bias` may be null. `weights`, when
+/// defined, is [texts,H,L,keys] of zeros and takes the weights of every row.
 template <class T>
-void attend(const AttentionShape& shape, const RowLayout& layout, std::size_t layer, const Tensor& rows, Tensor& mixed,
-            Tensor* weights = nullptr);
+void attend(const AttentionShape& shape, const ScoreBias<T>* bias, const RowLayout& layout, std::size_t layer,
+            const Tensor& rows, Tensor& mixed, Tensor* weights = nullptr);
 
-/// What one head of one row sees, for those who want to take it apart: weights [end] over positions [0, end) of the
-/// row's text, end = position + 1.
+/// What one head of one row sees, for those who want to take it apart: weights [end] over positions [0, end), end being
+/// `shape.end_seen` of the row.
 template <class T>
-std::vector<T> attention_weights(const AttentionShape& shape, const RowLayout& layout, std::size_t layer,
-                                 const Tensor& rows, std::int64_t row, std::int64_t head);
+std::vector<T> attention_weights(const AttentionShape& shape, const ScoreBias<T>* bias, const RowLayout& layout,
+                                 std::size_t layer, const Tensor& rows, std::int64_t row, std::int64_t head);
 
 /// Keys or values of one position of a segment's text, wherever they lie.
 template <class T>
@@ -71,12 +91,20 @@ struct CotangentSteps {
   }
 };
 
+/// Where the cotangents of keys and values that rows of a prefix hold are to be added.
+struct PrefixCotangents {
+  Tensor rows;                          ///< [C',2 KV*head], keys, then values
+  std::vector<std::int64_t> first_row;  ///< of each of the texts; behind it rows by position, then by step
+};
+
 /// Cotangents of the mixed values -> of queries, keys and values as they stand in `rows`: `mixed` -> `result` [C,Q], C
 /// packed rows of `texts`. With `read_only`, `mixed` has one row for each step, at the position it is read, in the
-/// order of `texts`; else it has the packed rows. Cotangents of keys and values before a segment's start are dropped.
+/// order of `texts`; else it has the packed rows. Cotangents of keys and values before a segment's start are dropped
+/// unless `prefix` takes them, which goes with Sight::prefix alone.
 template <class T>
-void attention_pull_back(const AttentionShape& shape, const AttentionRules& rules, const RowLayout& layout,
-                         std::size_t layer, const Tensor& rows, const std::vector<CotangentSteps>& texts,
-                         bool read_only, const Tensor& mixed, Tensor& result);
+void attention_pull_back(const AttentionShape& shape, const ScoreBias<T>* bias, const AttentionRules& rules,
+                         const RowLayout& layout, std::size_t layer, const Tensor& rows,
+                         const std::vector<CotangentSteps>& texts, bool read_only, const Tensor& mixed, Tensor& result,
+                         PrefixCotangents* prefix = nullptr);
 
 }  // namespace whence::transformer

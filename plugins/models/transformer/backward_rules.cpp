@@ -1,5 +1,6 @@
 #include "backward_rules.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -45,9 +46,28 @@ double factor_of(const BackwardRule& rule) {
   return rule.factor;
 }
 
+/// Whether `holds` is true of some layer with its stack.
+template <class Holds>
+bool any_layer(const std::vector<const StackConfig*>& stacks, const Holds& holds) {
+  return std::ranges::any_of(stacks, [&](const StackConfig* stack) {
+    return std::ranges::any_of(stack->layers, [&](const LayerConfig& layer) { return holds(*stack, layer); });
+  });
+}
+
+bool has_experts(const std::vector<const StackConfig*>& stacks) {
+  return any_layer(stacks, [](const StackConfig&, const LayerConfig& layer) { return layer.experts; });
+}
+
+bool has_gates(const std::vector<const StackConfig*>& stacks) {
+  return any_layer(stacks, [](const StackConfig& stack, const LayerConfig& layer) {
+    return layer.experts ? stack.experts.each.gated : stack.mlp.gated;
+  });
+}
+
 }  // namespace
 
-DecoderRules read_rules(const std::vector<BackwardRule>& rules, const PassTrace* reference) {
+DecoderRules read_rules(const std::vector<BackwardRule>& rules, const std::vector<const StackConfig*>& stacks,
+                        const PassTrace* reference) {
   DecoderRules result;
   std::set<std::string> seen;
   for (const BackwardRule& rule : rules) {
@@ -55,11 +75,19 @@ DecoderRules read_rules(const std::vector<BackwardRule>& rules, const PassTrace*
     if (!seen.insert(rule.operation).second)
       throw ConfigError("backward rules: two rules for the operation " + rule.operation + "; give one");
     if (rule.rule == kGradient) continue;
+    if (rule.operation == "gate_product" && !has_gates(stacks))
+      throw ConfigError("backward rule " + rule.rule +
+                        " of gate_product: the feed-forward networks of the model have no gates; leave the rule out");
     if (rule.operation == "norm") result.frozen_norms = true;
     if (rule.operation == "softmax") result.attention.frozen_softmax = true;
     if (rule.operation == "attention_product") result.attention.product_factor = factor_of(rule);
     if (rule.operation == "gate_product") result.gate_factor = factor_of(rule);
     if (rule.rule == kDeepLift) {
+      if (has_experts(stacks))
+        throw ConfigError(
+            "backward rule deeplift of activation: tokens of the model choose among experts, and a reference may "
+            "choose "
+            "others, so that there is no slope between them; use the rule gradient");
       if (!reference)
         throw ConfigError(
             "backward rule deeplift of activation: there is no reference pass; give the traced pass "

@@ -7,9 +7,12 @@
 
 namespace whence::transformer {
 
-/// What rules mean for a decoder, with `reference` as the pass that "deeplift" starts from. Throws UnknownName for an
-/// operation or a rule that the engine doesn't know; ConfigError for two rules of one operation, a factor that is not
-/// finite, and a rule that would act on nothing: "deeplift" without a reference, or a reference without "deeplift".
-DecoderRules read_rules(const std::vector<BackwardRule>& rules, const PassTrace* reference);
+/// What rules mean for a pass through `stacks`, which is a decoder, behind its encoder if it has one, with `reference`
+/// as the pass that "deeplift" starts from. Throws UnknownName for an operation or a rule that the engine doesn't know;
+/// ConfigError for two rules of one operation, a factor that is not finite, and a rule that cannot act: "deeplift"
+/// without a reference or where tokens choose among experts, a reference without "deeplift", and a rule of gates where
+/// the feed-forward networks have none.
+DecoderRules read_rules(const std::vector<BackwardRule>& rules, const std::vector<const StackConfig*>& stacks,
+                        const PassTrace* reference);
 
 }  // namespace whence::transformer

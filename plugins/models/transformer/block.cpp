@@ -1,61 +1,124 @@
 #include "block.h"
 
-#include <ATen/ops/empty.h>
-
-#include "norm.h"
-#include "parallel.h"
-#include "tile_products.h"
+#include <algorithm>
 
 namespace whence::transformer {
 namespace {
 
-/// Below this difference of gates, "deeplift" takes the derivative (the reference toolkit's threshold).
-constexpr double kSameGate = 1e-10;
-/// Rows that the kernels still take at full rate.
-constexpr std::int64_t kFewestRows = 3;
-
-/// Rows of a tile: at most kRowsPerTile, and as many tiles for each worker.
-std::int64_t tile_rows(std::int64_t rows) {
-  const std::int64_t workers = worker_count();
-  const std::int64_t tiles_of_worker = (rows + workers * kRowsPerTile - 1) / (workers * kRowsPerTile);
-  const std::int64_t share = (rows + workers * tiles_of_worker - 1) / (workers * tiles_of_worker);
-  return std::min(kRowsPerTile, (share + kFewestRows - 1) / kFewestRows * kFewestRows);
+NormTrace norm_trace(const std::optional<Norm>& norm, const Tensor& like, std::int64_t rows, std::int64_t width) {
+  if (!norm) return {};
+  return {empty_rows(like, rows, width), at::empty({rows}, like.options())};
 }
 
-/// Calls body(first, count, worker) for tiles of rows.
-template <class Body>
-void for_tiles(std::int64_t rows, const Body& body) {
-  if (rows == 0) return;
-  const std::int64_t tile = tile_rows(rows);
-  run_tasks((rows + tile - 1) / tile, [&](std::int64_t task, std::int64_t worker) {
-    body(task * tile, std::min(tile, rows - task * tile), worker);
-  });
+BranchTrace branch_trace(const BranchNorms& norms, const Tensor& like, std::int64_t rows, std::int64_t width) {
+  return {norm_trace(norms.before, like, rows, width), norm_trace(norms.input, like, rows, width),
+          norm_trace(norms.branch, like, rows, width), norm_trace(norms.after, like, rows, width)};
 }
 
+/// out = the norm of x, which may be `out`; keeps what the backward needs in row `row` of `trace`, unless it is null.
 template <class T>
-T* data(Tensor& tensor) {
-  return tensor.mutable_data_ptr<T>();
-}
-template <class T>
-const T* data(const Tensor& tensor) {
-  return tensor.const_data_ptr<T>();
-}
-
-template <class T>
-Tensor empty_rows(const Tensor& like, std::int64_t rows, std::int64_t width) {
-  return at::empty({rows, width}, like.options());
+void norm_row(const Norm& norm, const T* x, std::int64_t size, NormTrace* trace, std::int64_t row, T* out) {
+  T* normed = trace ? data<T>(trace->normed) + row * size : out;
+  const T inverse = normalise(norm, x, size, normed);
+  if (trace) data<T>(trace->inverse)[row] = inverse;
+  apply_gain<T>(norm, normed, 0, size, out);
 }
 
-/// Adds the bias, if there is one, to a block of `rows` rows at some columns.
+/// Adds what a branch makes of a tile to the stream.
 template <class T>
-void add_bias(const Tensor& bias, std::int64_t column, std::int64_t columns, std::int64_t rows, T* block,
-              std::int64_t stride) {
-  if (!bias.defined()) return;
-  for (std::int64_t r = 0; r < rows; ++r)
-    kernels<T>().add_scaled(bias.const_data_ptr<T>() + column, T(1), columns, block + r * stride);
+class Addition {
+ public:
+  /// `stream` is the tile, `made` scratch; rows of the trace, unless it is null, count from `first`.
+  Addition(const BranchNorms& norms, double scale, BranchTrace* trace, std::int64_t first, std::int64_t count,
+           std::int64_t hidden, T* stream, std::vector<T>& made)
+      : norms_(norms),
+        scale_(static_cast<T>(scale)),
+        trace_(trace),
+        first_(first),
+        count_(count),
+        hidden_(hidden),
+        stream_(stream),
+        made_(made) {
+    if (norms.branch) made.resize(static_cast<std::size_t>(count * hidden));
+  }
+
+  void operator()(std::int64_t column, std::int64_t columns, const T* block) const {
+    for (std::int64_t r = 0; r < count_; ++r) {
+      const T* row = block + r * kPanelWidth;
+      if (norms_.branch)
+        std::copy_n(row, columns, made_.data() + r * hidden_ + column);
+      else
+        kernels<T>().add_scaled(row, scale_, columns, stream_ + r * hidden_ + column);
+    }
+  }
+
+  /// Once all columns are there.
+  void finish() const {
+    for (std::int64_t r = 0; r < count_; ++r) {
+      T* stream = stream_ + r * hidden_;
+      if (norms_.branch) {
+        T* row = made_.data() + r * hidden_;
+        norm_row(*norms_.branch, row, hidden_, trace_ ? &trace_->branch : nullptr, first_ + r, row);
+        kernels<T>().add_scaled(row, scale_, hidden_, stream);
+      }
+      if (norms_.after) norm_row(*norms_.after, stream, hidden_, trace_ ? &trace_->after : nullptr, first_ + r, stream);
+    }
+  }
+
+ private:
+  const BranchNorms& norms_;
+  T scale_;
+  BranchTrace* trace_;
+  std::int64_t first_, count_, hidden_;
+  T* stream_;
+  std::vector<T>& made_;
+};
+
+/// put(r, row) takes what a branch reads of each row of a tile of the stream, which is normed itself where it has to
+/// be.
+template <class T, class Put>
+void read_branch(const BranchNorms& norms, BranchTrace* trace, std::int64_t first, std::int64_t count,
+                 std::int64_t hidden, T* stream, const Put& put) {
+  std::vector<T> normed(static_cast<std::size_t>(hidden));
+  for (std::int64_t r = 0; r < count; ++r) {
+    T* row = stream + r * hidden;
+    if (norms.before) norm_row(*norms.before, row, hidden, trace ? &trace->before : nullptr, first + r, row);
+    if (norms.input) norm_row(*norms.input, row, hidden, trace ? &trace->input : nullptr, first + r, normed.data());
+    put(r, norms.input ? normed.data() : row);
+  }
+}
+
+/// Groups of channels that norms over queries and keys run over, as (first channel, size).
+std::vector<std::pair<std::int64_t, std::int64_t>> norm_groups(const BlockShape& shape) {
+  const AttentionShape& attention = shape.attention;
+  if (shape.head_norm == HeadNorm::all) return {{0, attention.queries()}, {attention.queries(), attention.keys()}};
+  std::vector<std::pair<std::int64_t, std::int64_t>> result;
+  for (std::int64_t h = 0; h < attention.heads + attention.key_value_heads; ++h)
+    result.emplace_back(h * attention.head_size, attention.head_size);
+  return result;
+}
+
+AttentionShape attention_shape(const StackConfig& config, std::size_t layer, Sight sight) {
+  const AttentionConfig& c = config.attention;
+  AttentionShape shape{c.heads, c.key_value_heads, c.head_size, sight};
+  shape.window = sight == Sight::causal ? config.layers[layer].window : 0;
+  shape.scale = c.scale_by_layer ? c.scale / static_cast<double>(layer + 1) : c.scale;
+  shape.softcap = c.softcap;
+  return shape;
 }
 
 }  // namespace
+
+BlockShape::BlockShape(const StackConfig& config, std::size_t layer, Sight sight)
+    : hidden(config.hidden),
+      attention(attention_shape(config, layer, sight)),
+      cross(attention_shape(config, layer, Sight::prefix)),
+      head_norm(config.attention.norm),
+      clamp(config.attention.clamp),
+      rotary(config.layers[layer].rotary),
+      layout(config.block),
+      mlp(config.mlp),
+      experts(config.layers[layer].experts ? config.experts : ExpertsConfig{}) {}
 
 template <class T>
 RowAngles<T>::RowAngles(const Rotary& rotary, const std::vector<std::int64_t>& lengths, const RowLayout& layout) {
@@ -79,203 +142,355 @@ RowAngles<T>::RowAngles(const Rotary& rotary, const std::vector<std::int64_t>& l
 }
 
 template <class T>
-Tensor BlockForward<T>::heads(const Tensor& x, const RowAngles<T>* angles, BlockTrace* trace) const {
-  const std::int64_t rows = x.size(0), hidden = shape_.hidden, width = shape_.attention.width();
-  const std::int64_t head = shape_.attention.head_size;
-  const std::int64_t turned = shape_.attention.heads + shape_.attention.key_value_heads;
+struct BlockForward<T>::Workspace {
+  FactorRows<T> mixed;
+  typename MlpForward<T>::Workspace mlp;
+  std::vector<T> made;
+};
+
+template <class T>
+Tensor BlockForward<T>::heads(Tensor& x, const RowAngles<T>* angles, BlockTrace* trace) const {
+  const AttentionShape& attention = shape_.attention;
+  const std::int64_t rows = x.size(0), hidden = shape_.hidden, width = attention.width(), head = attention.head_size;
+  const std::int64_t turned = attention.queries() + attention.keys();
   const PackedMatrix<T>& matrix = matrices_.query_key_value;
-  const bool norms = weights_.query_norm.defined();
-  Tensor result = empty_rows<T>(x, rows, width);
+  const auto groups = norm_groups(shape_);
+  const bool norms = weights_.attention.query_norm.has_value();
+  Tensor result = empty_rows(x, rows, width);
   if (trace) {
-    trace->attention_normed = empty_rows<T>(x, rows, hidden);
-    trace->attention_inverse = at::empty({rows}, x.options());
+    trace->attention = branch_trace(weights_.attention_norms, x, rows, hidden);
     trace->heads = result;
+    if (shape_.clamp > 0) trace->unturned = empty_rows(x, rows, width);
     if (norms) {
-      trace->head_normed = at::empty({rows, turned, head}, x.options());
-      trace->head_inverse = empty_rows<T>(x, rows, turned);
+      trace->head_normed = empty_rows(x, rows, turned);
+      trace->head_inverse = empty_rows(x, rows, std::ssize(groups));
     }
   }
-  const T* in = data<T>(x);
+  T* stream = data<T>(x);
   T* out = data<T>(result);
-  std::vector<FactorRows<T>> factors(static_cast<std::size_t>(worker_count()));
-  for_tiles(rows, [&](std::int64_t first, std::int64_t count, std::int64_t worker) {
-    FactorRows<T>& tile = factors[static_cast<std::size_t>(worker)];
+  for_tiles<FactorRows<T>>(rows, [&](std::int64_t first, std::int64_t count, FactorRows<T>& tile) {
     if (!tile.defined()) tile = FactorRows<T>(kRowsPerTile, hidden, matrix.precision());
-    std::vector<T> own(static_cast<std::size_t>(std::max(hidden, head)));
-    for (std::int64_t r = 0; r < count; ++r) {
-      T* normed = trace ? data<T>(trace->attention_normed) + (first + r) * hidden : own.data();
-      const T inverse = normalise(in + (first + r) * hidden, hidden, shape_.norm_epsilon, normed);
-      if (trace) data<T>(trace->attention_inverse)[first + r] = inverse;
-      tile.put(r, 0, normed, nullptr, hidden);
-    }
-    tile.multiply(matrix, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
-      for (std::int64_t r = 0; r < count; ++r)
-        std::copy_n(block + r * kPanelWidth, columns, out + (first + r) * width + column);
-    });
-    add_bias(weights_.query_key_value.bias, 0, width, count, out + first * width, width);
-    for (std::int64_t r = 0; r < count; ++r) {
-      const std::int64_t row = first + r;
-      for (std::int64_t h = 0; h < turned; ++h) {
-        T* vector = out + row * width + h * head;
-        if (norms) {
-          const Tensor& gain = h < shape_.attention.heads ? weights_.query_norm : weights_.key_norm;
-          T* normed = trace ? data<T>(trace->head_normed) + (row * turned + h) * head : own.data();
-          const T inverse = normalise(vector, head, shape_.norm_epsilon, normed);
-          if (trace) data<T>(trace->head_inverse)[row * turned + h] = inverse;
-          kernels<T>().multiply(normed, gain.template const_data_ptr<T>(), head, vector);
+    read_branch(weights_.attention_norms, trace ? &trace->attention : nullptr, first, count, hidden,
+                stream + first * hidden, [&](std::int64_t r, const T* row) { tile.put(r, 0, row, nullptr, hidden); });
+    project(tile, matrix, weights_.attention.query_key_value.bias, count,
+            [&](std::int64_t column, std::int64_t columns, const T* block) {
+              for (std::int64_t r = 0; r < count; ++r)
+                std::copy_n(block + r * kPanelWidth, columns, out + (first + r) * width + column);
+            });
+    for (std::int64_t row = first; row < first + count; ++row) {
+      T* vector = out + row * width;
+      if (norms)
+        for (std::size_t g = 0; g < groups.size(); ++g) {
+          const auto [start, size] = groups[g];
+          const bool key = start >= attention.queries();
+          const Norm& norm = key ? *weights_.attention.key_norm : *weights_.attention.query_norm;
+          T* normed = trace ? data<T>(trace->head_normed) + row * turned + start : vector + start;
+          const T inverse = normalise(norm, vector + start, size, normed);
+          if (trace) data<T>(trace->head_inverse)[row * std::ssize(groups) + static_cast<std::int64_t>(g)] = inverse;
+          apply_gain<T>(norm, normed, key ? start - attention.queries() : start, size, vector + start);
         }
-        if (angles) kernels<T>().rotate(vector, angles->cosine(row), angles->sine(row), angles->half(), vector);
+      if (const auto limit = static_cast<T>(shape_.clamp); limit > 0) {
+        for (std::int64_t i = 0; i < width; ++i) vector[i] = std::clamp(vector[i], -limit, limit);
+        if (trace) std::copy_n(vector, width, data<T>(trace->unturned) + row * width);
       }
+      if (!angles) continue;
+      for (std::int64_t start = 0; start < turned; start += head)
+        kernels<T>().rotate(vector + start, angles->cosine(row), angles->sine(row), angles->half(), vector + start);
     }
   });
   return result;
 }
 
 template <class T>
-void BlockForward<T>::finish(const Tensor& mixed, Tensor& x, BlockTrace* trace) const {
-  const std::int64_t rows = x.size(0), hidden = shape_.hidden, inner = shape_.inner;
-  const std::int64_t queries = shape_.attention.queries();
-  if (trace) {
-    trace->mlp_normed = empty_rows<T>(x, rows, hidden);
-    trace->mlp_inverse = at::empty({rows}, x.options());
-    trace->gate = empty_rows<T>(x, rows, inner);
-    trace->up = empty_rows<T>(x, rows, inner);
-  }
-  const T* values = data<T>(mixed);
-  T* stream = data<T>(x);
-  struct Workspace {
-    FactorRows<T> mixed, normed, inner;
-  };
-  std::vector<Workspace> workspaces(static_cast<std::size_t>(worker_count()));
-  for_tiles(rows, [&](std::int64_t first, std::int64_t count, std::int64_t worker) {
-    Workspace& own = workspaces[static_cast<std::size_t>(worker)];
-    if (!own.mixed.defined())
-      own = {FactorRows<T>(kRowsPerTile, queries, matrices_.output.precision()),
-             FactorRows<T>(kRowsPerTile, hidden, matrices_.gate.precision()),
-             FactorRows<T>(kRowsPerTile, inner, matrices_.down.precision())};
-    T* tile = stream + first * hidden;
-    const auto add_to_stream = [&](std::int64_t column, std::int64_t columns, const T* block) {
-      for (std::int64_t r = 0; r < count; ++r)
-        kernels<T>().add_scaled(block + r * kPanelWidth, T(1), columns, tile + r * hidden + column);
-    };
-    for (std::int64_t r = 0; r < count; ++r) own.mixed.put(r, 0, values + (first + r) * queries, nullptr, queries);
-    own.mixed.multiply(matrices_.output, count, add_to_stream);
-    add_bias(weights_.output.bias, 0, hidden, count, tile, hidden);
+void BlockForward<T>::add_attention(const BranchNorms& norms, const Projection& projection,
+                                    const PackedMatrix<T>& matrix, const Tensor& mixed, std::int64_t first,
+                                    std::int64_t count, Tensor& x, BranchTrace* trace, Workspace& own) const {
+  const std::int64_t hidden = shape_.hidden, width = mixed.size(1);
+  if (!own.mixed.defined()) own.mixed = FactorRows<T>(kRowsPerTile, width, matrix.precision());
+  for (std::int64_t r = 0; r < count; ++r) own.mixed.put(r, 0, data<T>(mixed) + (first + r) * width, nullptr, width);
+  const Addition<T> addition(norms, shape_.layout.branch_scale, trace, first, count, hidden,
+                             data<T>(x) + first * hidden, own.made);
+  project(own.mixed, matrix, projection.bias, count, addition);
+  addition.finish();
+}
 
-    std::vector<T> normed_row(static_cast<std::size_t>(hidden));
-    for (std::int64_t r = 0; r < count; ++r) {
-      T* normed = trace ? data<T>(trace->mlp_normed) + (first + r) * hidden : normed_row.data();
-      const T inverse = normalise(tile + r * hidden, hidden, shape_.norm_epsilon, normed);
-      if (trace) data<T>(trace->mlp_inverse)[first + r] = inverse;
-      own.normed.put(r, 0, normed, nullptr, hidden);
+template <class T>
+Tensor BlockForward<T>::cross_queries(const Tensor& mixed, Tensor& x, BlockTrace* trace) const {
+  const std::int64_t rows = x.size(0), hidden = shape_.hidden, width = shape_.cross.queries();
+  Tensor result = empty_rows(x, rows, width);
+  if (trace) {
+    trace->cross = branch_trace(weights_.cross_norms, x, rows, hidden);
+    trace->cross_queries = result;
+  }
+  struct Tiles {
+    Workspace attention;
+    FactorRows<T> input;
+  };
+  T* out = data<T>(result);
+  for_tiles<Tiles>(rows, [&](std::int64_t first, std::int64_t count, Tiles& own) {
+    add_attention(weights_.attention_norms, weights_.attention.output, matrices_.output, mixed, first, count, x,
+                  trace ? &trace->attention : nullptr, own.attention);
+    if (!own.input.defined()) own.input = FactorRows<T>(kRowsPerTile, hidden, matrices_.cross_query.precision());
+    read_branch(weights_.cross_norms, trace ? &trace->cross : nullptr, first, count, hidden,
+                data<T>(x) + first * hidden,
+                [&](std::int64_t r, const T* row) { own.input.put(r, 0, row, nullptr, hidden); });
+    project(own.input, matrices_.cross_query, weights_.cross->query.bias, count,
+            [&](std::int64_t column, std::int64_t columns, const T* block) {
+              for (std::int64_t r = 0; r < count; ++r)
+                std::copy_n(block + r * kPanelWidth, columns, out + (first + r) * width + column);
+            });
+  });
+  return result;
+}
+
+template <class T>
+Tensor BlockForward<T>::cross_key_values(const Tensor& states) const {
+  const PackedMatrix<T>& matrix = matrices_.cross_key_value;
+  const std::int64_t rows = states.size(0), depth = states.size(1), width = matrix.width();
+  Tensor result = empty_rows(states, rows, width);
+  T* out = data<T>(result);
+  for_tiles<FactorRows<T>>(rows, [&](std::int64_t first, std::int64_t count, FactorRows<T>& tile) {
+    if (!tile.defined()) tile = FactorRows<T>(kRowsPerTile, depth, matrix.precision());
+    for (std::int64_t r = 0; r < count; ++r) tile.put(r, 0, data<T>(states) + (first + r) * depth, nullptr, depth);
+    project(tile, matrix, weights_.cross->key_value.bias, count,
+            [&](std::int64_t column, std::int64_t columns, const T* block) {
+              for (std::int64_t r = 0; r < count; ++r)
+                std::copy_n(block + r * kPanelWidth, columns, out + (first + r) * width + column);
+            });
+  });
+  return result;
+}
+
+template <class T>
+void BlockForward<T>::finish(const Tensor& mixed, Tensor& x, BlockTrace* trace) const {
+  const std::int64_t rows = x.size(0), hidden = shape_.hidden;
+  if (trace) trace->mlp = branch_trace(weights_.mlp_norms, x, rows, hidden);
+  const auto attention = [&](std::int64_t first, std::int64_t count, Workspace& own) {
+    if (crosses())
+      add_attention(weights_.cross_norms, weights_.cross->output, matrices_.cross_output, mixed, first, count, x,
+                    trace ? &trace->cross : nullptr, own);
+    else
+      add_attention(weights_.attention_norms, weights_.attention.output, matrices_.output, mixed, first, count, x,
+                    trace ? &trace->attention : nullptr, own);
+  };
+  const auto read = [&](std::int64_t first, std::int64_t count, const auto& put) {
+    read_branch(weights_.mlp_norms, trace ? &trace->mlp : nullptr, first, count, hidden, data<T>(x) + first * hidden,
+                put);
+  };
+  const auto branches = [&](std::int64_t first, std::int64_t count, Workspace& own, const auto& put) {
+    if (shape_.layout.parallel) read(first, count, put);
+    attention(first, count, own);
+    if (!shape_.layout.parallel) read(first, count, put);
+  };
+  const auto addition = [&](std::int64_t first, std::int64_t count, Workspace& own) {
+    return Addition<T>(weights_.mlp_norms, shape_.layout.branch_scale, trace ? &trace->mlp : nullptr, first, count,
+                       hidden, data<T>(x) + first * hidden, own.made);
+  };
+  if (weights_.mlp) {
+    const MlpForward<T> mlp(shape_.mlp, *weights_.mlp, matrices_.mlp);
+    if (trace) trace->inner = mlp.trace(x, rows);
+    for_tiles<Workspace>(rows, [&](std::int64_t first, std::int64_t count, Workspace& own) {
+      mlp.prepare(own.mlp);
+      branches(first, count, own, [&](std::int64_t r, const T* row) { own.mlp.input.put(r, 0, row, nullptr, hidden); });
+      const Addition<T> add = addition(first, count, own);
+      mlp.run(own.mlp, count, first, trace ? &trace->inner : nullptr, add);
+      add.finish();
+    });
+    return;
+  }
+  Tensor input = empty_rows(x, rows, hidden);
+  for_tiles<Workspace>(rows, [&](std::int64_t first, std::int64_t count, Workspace& own) {
+    branches(first, count, own,
+             [&](std::int64_t r, const T* row) { std::copy_n(row, hidden, data<T>(input) + (first + r) * hidden); });
+  });
+  const Tensor made =
+      ExpertsForward<T>(shape_.experts, *weights_.experts, matrices_).run(input, trace ? &trace->experts : nullptr);
+  for_tiles<Workspace>(rows, [&](std::int64_t first, std::int64_t count, Workspace& own) {
+    const Addition<T> add = addition(first, count, own);
+    T block[kRowsPerTile * kPanelWidth];
+    for (std::int64_t column = 0; column < hidden; column += kPanelWidth) {
+      const std::int64_t columns = std::min(kPanelWidth, hidden - column);
+      for (std::int64_t r = 0; r < count; ++r)
+        std::copy_n(data<T>(made) + (first + r) * hidden + column, columns, block + r * kPanelWidth);
+      add(column, columns, block);
     }
-    alignas(64) T gate[kRowsPerTile * kPanelWidth], up[kRowsPerTile * kPanelWidth], active[kPanelWidth];
-    for (std::int64_t p = 0; p < matrices_.gate.panels(); ++p) {
-      const std::int64_t column = p * kPanelWidth, columns = std::min(kPanelWidth, inner - column);
-      own.normed.multiply_panel(matrices_.gate, p, count, gate, kPanelWidth);
-      own.normed.multiply_panel(matrices_.up, p, count, up, kPanelWidth);
-      add_bias(weights_.gate.bias, column, columns, count, gate, kPanelWidth);
-      add_bias(weights_.up.bias, column, columns, count, up, kPanelWidth);
-      for (std::int64_t r = 0; r < count; ++r) {
-        kernels<T>().activate(shape_.activation, gate + r * kPanelWidth, columns, active, nullptr);
-        own.inner.put(r, column, active, up + r * kPanelWidth, columns);
-        if (!trace) continue;
-        std::copy_n(gate + r * kPanelWidth, columns, data<T>(trace->gate) + (first + r) * inner + column);
-        std::copy_n(up + r * kPanelWidth, columns, data<T>(trace->up) + (first + r) * inner + column);
-      }
-    }
-    own.inner.multiply(matrices_.down, count, add_to_stream);
-    add_bias(weights_.down.bias, 0, hidden, count, tile, hidden);
+    add.finish();
   });
 }
+
+template <class T>
+struct BlockPullBack<T>::Workspace {
+  FactorRows<T> factors;
+  typename MlpPullBack<T>::Workspace mlp;
+  std::vector<T> made;  // [count,D] cotangents of what a branch made, or of what it reads
+};
 
 template <class T>
 BlockPullBack<T>::BlockPullBack(const BlockShape& shape, const BlockWeights& weights,
                                 const BackwardMatrices<T>& matrices, const BlockTrace& trace, const BlockRules& rules)
     : shape_(shape), weights_(weights), matrices_(matrices), trace_(trace), rules_(rules) {
-  const std::int64_t rows = trace.gate.size(0), inner = shape.inner;
-  gate_slope_ = empty_rows<T>(trace.gate, rows, inner);
-  activated_ = empty_rows<T>(trace.gate, rows, inner);
-  const auto factor = static_cast<T>(rules.gate_factor);
-  for_tiles(rows, [&](std::int64_t first, std::int64_t count, std::int64_t) {
-    std::vector<T> other(static_cast<std::size_t>(rules.reference ? inner : 0));
-    for (std::int64_t row = first; row < first + count; ++row) {
-      const T *gate = data<T>(trace_.gate) + row * inner, *up = data<T>(trace_.up) + row * inner;
-      T *slope = data<T>(gate_slope_) + row * inner, *active = data<T>(activated_) + row * inner;
-      kernels<T>().activate(shape_.activation, gate, inner, active, slope);
-      if (rules.reference) {
-        const T* start = data<T>(rules.reference->gate) + row * inner;
-        kernels<T>().activate(shape_.activation, start, inner, other.data(), nullptr);
-        for (std::int64_t i = 0; i < inner; ++i)
-          if (const T way = gate[i] - start[i]; std::abs(way) >= static_cast<T>(kSameGate))
-            slope[i] = (active[i] - other[i]) / way;
-      }
-      kernels<T>().multiply(slope, up, inner, slope);
-      if (factor == 1) continue;
-      kernels<T>().scale(slope, factor, inner, slope);
-      kernels<T>().scale(active, factor, inner, active);
-    }
+  if (weights.mlp)
+    mlp_.emplace(shape.mlp, matrices.mlp, trace.inner,
+                 MlpRules{rules.gate_factor, rules.reference ? &rules.reference->inner : nullptr});
+  else
+    experts_.emplace(shape.experts, *weights.experts, matrices, trace.experts, MlpRules{rules.gate_factor});
+}
+
+template <class T>
+void BlockPullBack<T>::through_norm(const Norm& norm, const NormTrace& trace, std::int64_t row, T* c) const {
+  const std::int64_t size = trace.normed.size(1);
+  norm_pull_back<T>(norm, data<T>(trace.normed) + row * size, data<T>(trace.inverse)[row], rules_.frozen_norms, 0, size,
+                    c);
+}
+
+template <class T>
+void BlockPullBack<T>::through_addition(const BranchNorms& norms, const BranchTrace& trace, const std::int64_t* rows,
+                                        std::int64_t count, T* c, Workspace& own) const {
+  const std::int64_t hidden = shape_.hidden;
+  own.made.resize(static_cast<std::size_t>(kRowsPerTile * hidden));
+  for (std::int64_t r = 0; r < count; ++r) {
+    T *row = c + r * hidden, *made = own.made.data() + r * hidden;
+    if (norms.after) through_norm(*norms.after, trace.after, rows[r], row);
+    kernels<T>().scale(row, static_cast<T>(shape_.layout.branch_scale), hidden, made);
+    if (norms.branch) through_norm(*norms.branch, trace.branch, rows[r], made);
+  }
+}
+
+template <class T>
+void BlockPullBack<T>::through_input(const BranchNorms& norms, const BranchTrace& trace, const std::int64_t* rows,
+                                     std::int64_t count, T* c, Workspace& own) const {
+  const std::int64_t hidden = shape_.hidden;
+  for (std::int64_t r = 0; r < count; ++r) {
+    T *row = c + r * hidden, *made = own.made.data() + r * hidden;
+    if (norms.input) through_norm(*norms.input, trace.input, rows[r], made);
+    kernels<T>().add_scaled(made, T(1), hidden, row);
+    if (norms.before) through_norm(*norms.before, trace.before, rows[r], row);
+  }
+}
+
+template <class T>
+void BlockPullBack<T>::project_made(const PackedMatrix<T>& matrix, std::int64_t count, T* out, Workspace& own) const {
+  const std::int64_t hidden = shape_.hidden, width = matrix.width();
+  if (!own.factors.defined()) own.factors = FactorRows<T>(kRowsPerTile, hidden, matrix.precision());
+  for (std::int64_t r = 0; r < count; ++r) own.factors.put(r, 0, own.made.data() + r * hidden, nullptr, hidden);
+  project(own.factors, matrix, {}, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
+    for (std::int64_t r = 0; r < count; ++r) std::copy_n(block + r * kPanelWidth, columns, out + r * width + column);
   });
 }
 
 template <class T>
 Tensor BlockPullBack<T>::through_mlp(Tensor& c, const std::vector<std::int64_t>& rows) const {
-  const std::int64_t hidden = shape_.hidden, inner = shape_.inner, queries = shape_.attention.queries();
-  Tensor mixed = empty_rows<T>(c, c.size(0), queries);
+  const bool crosses = weights_.cross.has_value(), parallel = shape_.layout.parallel;
+  const std::int64_t hidden = shape_.hidden;
+  const std::int64_t queries = crosses ? shape_.cross.queries() : shape_.attention.queries();
+  Tensor mixed = empty_rows(c, c.size(0), queries);
   T *cotangents = data<T>(c), *out = data<T>(mixed);
-  struct Workspace {
-    FactorRows<T> outer, inner;
-    std::vector<T> sums;
+  const auto attention = [&](std::int64_t first, std::int64_t count, Workspace& own) {
+    through_addition(crosses ? weights_.cross_norms : weights_.attention_norms,
+                     crosses ? trace_.cross : trace_.attention, rows.data() + first, count, cotangents + first * hidden,
+                     own);
+    project_made(crosses ? matrices_.cross_output : matrices_.output, count, out + first * queries, own);
   };
-  std::vector<Workspace> workspaces(static_cast<std::size_t>(worker_count()));
-  for_tiles(c.size(0), [&](std::int64_t first, std::int64_t count, std::int64_t worker) {
-    Workspace& own = workspaces[static_cast<std::size_t>(worker)];
-    if (!own.outer.defined())
-      own = {FactorRows<T>(kRowsPerTile, hidden, matrices_.down.precision()),
-             FactorRows<T>(kRowsPerTile, 2 * inner, matrices_.gate_up.precision()),
-             std::vector<T>(static_cast<std::size_t>(kRowsPerTile * hidden))};
-    T* tile = cotangents + first * hidden;
-    const auto traced = [&](std::int64_t r) { return rows[static_cast<std::size_t>(first + r)]; };
-    for (std::int64_t r = 0; r < count; ++r) own.outer.put(r, 0, tile + r * hidden, nullptr, hidden);
-    own.outer.multiply(matrices_.down, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
-      for (std::int64_t r = 0; r < count; ++r) {
-        const std::int64_t at = traced(r) * inner + column;
-        own.inner.put(r, column, block + r * kPanelWidth, data<T>(gate_slope_) + at, columns);
-        own.inner.put(r, inner + column, block + r * kPanelWidth, data<T>(activated_) + at, columns);
-      }
+  // Parallel branches read the same stream: what comes through one does not go through the other.
+  const auto enter = [&](std::int64_t first, std::int64_t count, Workspace& own) {
+    if (parallel) attention(first, count, own);
+    through_addition(weights_.mlp_norms, trace_.mlp, rows.data() + first, count, cotangents + first * hidden, own);
+  };
+  const auto leave = [&](std::int64_t first, std::int64_t count, Workspace& own) {
+    through_input(weights_.mlp_norms, trace_.mlp, rows.data() + first, count, cotangents + first * hidden, own);
+    if (!parallel) attention(first, count, own);
+  };
+  if (mlp_) {
+    for_tiles<Workspace>(c.size(0), [&](std::int64_t first, std::int64_t count, Workspace& own) {
+      mlp_->prepare(own.mlp);
+      enter(first, count, own);
+      for (std::int64_t r = 0; r < count; ++r) own.mlp.outer.put(r, 0, own.made.data() + r * hidden, nullptr, hidden);
+      mlp_->run(
+          own.mlp, count, [&](std::int64_t r) { return rows[static_cast<std::size_t>(first + r)]; },
+          [](std::int64_t, std::int64_t, std::int64_t, const T*) {},
+          [&](std::int64_t column, std::int64_t columns, const T* block) {
+            for (std::int64_t r = 0; r < count; ++r)
+              std::copy_n(block + r * kPanelWidth, columns, own.made.data() + r * hidden + column);
+          });
+      leave(first, count, own);
     });
-    own.inner.multiply(matrices_.gate_up, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
-      for (std::int64_t r = 0; r < count; ++r)
-        std::copy_n(block + r * kPanelWidth, columns, own.sums.data() + r * hidden + column);
-    });
-    for (std::int64_t r = 0; r < count; ++r) {
-      add_norm_pull_back(data<T>(trace_.mlp_normed) + traced(r) * hidden, data<T>(trace_.mlp_inverse)[traced(r)],
-                         rules_.frozen_norms, hidden, own.sums.data() + r * hidden, tile + r * hidden);
-      own.outer.put(r, 0, tile + r * hidden, nullptr, hidden);
-    }
-    own.outer.multiply(matrices_.output, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
-      for (std::int64_t r = 0; r < count; ++r)
-        std::copy_n(block + r * kPanelWidth, columns, out + (first + r) * queries + column);
-    });
+    return mixed;
+  }
+  Tensor of_experts = empty_rows(c, c.size(0), hidden);
+  for_tiles<Workspace>(c.size(0), [&](std::int64_t first, std::int64_t count, Workspace& own) {
+    enter(first, count, own);
+    std::copy_n(own.made.data(), count * hidden, data<T>(of_experts) + first * hidden);
+  });
+  of_experts = experts_->run(of_experts, rows);
+  for_tiles<Workspace>(c.size(0), [&](std::int64_t first, std::int64_t count, Workspace& own) {
+    own.made.resize(static_cast<std::size_t>(kRowsPerTile * hidden));
+    std::copy_n(data<T>(of_experts) + first * hidden, count * hidden, own.made.data());
+    leave(first, count, own);
   });
   return mixed;
 }
 
 template <class T>
+Tensor BlockPullBack<T>::through_cross(const Tensor& queries, Tensor& c, const std::vector<std::int64_t>& rows) const {
+  const std::int64_t hidden = shape_.hidden, width = shape_.cross.queries(), mixed_width = shape_.attention.queries();
+  Tensor mixed = empty_rows(c, c.size(0), mixed_width);
+  struct Tiles {
+    FactorRows<T> queries;
+    Workspace attention;
+  };
+  for_tiles<Tiles>(c.size(0), [&](std::int64_t first, std::int64_t count, Tiles& own) {
+    T* tile = data<T>(c) + first * hidden;
+    if (!own.queries.defined()) own.queries = FactorRows<T>(kRowsPerTile, width, matrices_.cross_query.precision());
+    for (std::int64_t r = 0; r < count; ++r)
+      own.queries.put(r, 0, data<T>(queries) + (first + r) * width, nullptr, width);
+    own.attention.made.resize(static_cast<std::size_t>(kRowsPerTile * hidden));
+    project(own.queries, matrices_.cross_query, {}, count,
+            [&](std::int64_t column, std::int64_t columns, const T* block) {
+              for (std::int64_t r = 0; r < count; ++r)
+                std::copy_n(block + r * kPanelWidth, columns, own.attention.made.data() + r * hidden + column);
+            });
+    through_input(weights_.cross_norms, trace_.cross, rows.data() + first, count, tile, own.attention);
+    through_addition(weights_.attention_norms, trace_.attention, rows.data() + first, count, tile, own.attention);
+    project_made(matrices_.output, count, data<T>(mixed) + first * mixed_width, own.attention);
+  });
+  return mixed;
+}
+
+template <class T>
+void BlockPullBack<T>::through_key_values(const Tensor& key_values, Tensor& c) const {
+  const PackedMatrix<T>& matrix = matrices_.cross_key_value;
+  const std::int64_t width = key_values.size(1), depth = c.size(1);
+  for_tiles<FactorRows<T>>(c.size(0), [&](std::int64_t first, std::int64_t count, FactorRows<T>& tile) {
+    if (!tile.defined()) tile = FactorRows<T>(kRowsPerTile, width, matrix.precision());
+    for (std::int64_t r = 0; r < count; ++r) tile.put(r, 0, data<T>(key_values) + (first + r) * width, nullptr, width);
+    project(tile, matrix, {}, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
+      for (std::int64_t r = 0; r < count; ++r)
+        kernels<T>().add_scaled(block + r * kPanelWidth, T(1), columns, data<T>(c) + (first + r) * depth + column);
+    });
+  });
+}
+
+template <class T>
 void BlockPullBack<T>::head_row(T* row, std::int64_t traced, const RowAngles<T>* angles) const {
-  const std::int64_t head = shape_.attention.head_size;
-  const std::int64_t turned = shape_.attention.heads + shape_.attention.key_value_heads;
-  for (std::int64_t h = 0; h < turned; ++h) {
-    T* c = row + h * head;
-    if (angles) kernels<T>().rotate_back(c, angles->cosine(traced), angles->sine(traced), angles->half(), c);
-    if (!weights_.query_norm.defined()) continue;
-    const Tensor& gain = h < shape_.attention.heads ? weights_.query_norm : weights_.key_norm;
-    kernels<T>().multiply(c, gain.template const_data_ptr<T>(), head, c);
-    const T* normed = data<T>(trace_.head_normed) + (traced * turned + h) * head;
-    const T inverse = data<T>(trace_.head_inverse)[traced * turned + h];
-    if (!rules_.frozen_norms)
-      kernels<T>().add_scaled(normed, -kernels<T>().dot(c, normed, head) / static_cast<T>(head), head, c);
-    kernels<T>().scale(c, inverse, head, c);
+  const AttentionShape& attention = shape_.attention;
+  const std::int64_t width = attention.width(), turned = attention.queries() + attention.keys();
+  if (angles)
+    for (std::int64_t start = 0; start < turned; start += attention.head_size)
+      kernels<T>().rotate_back(row + start, angles->cosine(traced), angles->sine(traced), angles->half(), row + start);
+  if (const auto limit = static_cast<T>(shape_.clamp); limit > 0) {
+    const T* clamped = data<T>(trace_.unturned) + traced * width;
+    for (std::int64_t i = 0; i < width; ++i)
+      if (std::abs(clamped[i]) >= limit) row[i] = 0;
+  }
+  if (!weights_.attention.query_norm) return;
+  const auto groups = norm_groups(shape_);
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const auto [start, size] = groups[g];
+    const bool key = start >= attention.queries();
+    norm_pull_back<T>(key ? *weights_.attention.key_norm : *weights_.attention.query_norm,
+                      data<T>(trace_.head_normed) + traced * turned + start,
+                      data<T>(trace_.head_inverse)[traced * std::ssize(groups) + static_cast<std::int64_t>(g)],
+                      rules_.frozen_norms, key ? start - attention.queries() : start, size, row + start);
   }
 }
 
@@ -285,30 +500,24 @@ void BlockPullBack<T>::through_heads(Tensor& heads, Tensor& c, const std::vector
   const std::int64_t hidden = shape_.hidden, width = shape_.attention.width();
   T *in = data<T>(heads), *cotangents = data<T>(c);
   const PackedMatrix<T>& matrix = matrices_.query_key_value;
-  struct Workspace {
+  struct Tiles {
     FactorRows<T> heads;
-    std::vector<T> sums;
+    Workspace input;
   };
-  std::vector<Workspace> workspaces(static_cast<std::size_t>(worker_count()));
-  for_tiles(c.size(0), [&](std::int64_t first, std::int64_t count, std::int64_t worker) {
-    Workspace& own = workspaces[static_cast<std::size_t>(worker)];
-    if (!own.heads.defined())
-      own = {FactorRows<T>(kRowsPerTile, width, matrix.precision()),
-             std::vector<T>(static_cast<std::size_t>(kRowsPerTile * hidden))};
+  for_tiles<Tiles>(c.size(0), [&](std::int64_t first, std::int64_t count, Tiles& own) {
+    if (!own.heads.defined()) own.heads = FactorRows<T>(kRowsPerTile, width, matrix.precision());
+    own.input.made.resize(static_cast<std::size_t>(kRowsPerTile * hidden));
     for (std::int64_t r = 0; r < count; ++r) {
       T* row = in + (first + r) * width;
       head_row(row, rows[static_cast<std::size_t>(first + r)], angles);
       own.heads.put(r, 0, row, nullptr, width);
     }
-    own.heads.multiply(matrix, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
+    project(own.heads, matrix, {}, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
       for (std::int64_t r = 0; r < count; ++r)
-        std::copy_n(block + r * kPanelWidth, columns, own.sums.data() + r * hidden + column);
+        std::copy_n(block + r * kPanelWidth, columns, own.input.made.data() + r * hidden + column);
     });
-    for (std::int64_t r = 0; r < count; ++r) {
-      const std::int64_t traced = rows[static_cast<std::size_t>(first + r)];
-      add_norm_pull_back(data<T>(trace_.attention_normed) + traced * hidden, data<T>(trace_.attention_inverse)[traced],
-                         rules_.frozen_norms, hidden, own.sums.data() + r * hidden, cotangents + (first + r) * hidden);
-    }
+    through_input(weights_.attention_norms, trace_.attention, rows.data() + first, count, cotangents + first * hidden,
+                  own.input);
   });
 }
 

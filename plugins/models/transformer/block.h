@@ -1,32 +1,55 @@
 #pragma once
 
-#include "activation.h"
 #include "attention.h"
 #include "block_weights.h"
+#include "experts.h"
+#include "mlp.h"
 #include "rotary.h"
+#include "stack_config.h"
 
 namespace whence::transformer {
 
-/// Everything that shapes one block: two norms, self-attention and a gated MLP (arXiv:2002.05202).
+/// Everything that shapes one block: attention, in a decoder with a source a second one to the source, and a
+/// feed-forward network.
 struct BlockShape {
-  std::int64_t hidden = 0, inner = 0;
+  std::int64_t hidden = 0;
   AttentionShape attention;
-  Activation activation = Activation::silu;
-  double norm_epsilon = 1e-6;
-  bool rotary = true;  ///< false: this layer knows no positions
+  AttentionShape cross;  ///< of blocks that have one
+  HeadNorm head_norm = HeadNorm::none;
+  double clamp = 0;         ///< of queries, keys and values; 0: none
+  std::int64_t rotary = 0;  ///< which rotary positions; -1: none
+  BlockLayout layout;
+  MlpConfig mlp;
+  ExpertsConfig experts;  ///< of blocks that have some
+
+  BlockShape() = default;
+  BlockShape(const StackConfig& config, std::size_t layer, Sight sight);
+};
+
+/// Rows without mean and deviation.
+struct NormTrace {
+  Tensor normed;   ///< [R,D]
+  Tensor inverse;  ///< [R] 1 / deviation
+};
+
+/// Those of the norms that a branch has; see BranchNorms.
+struct BranchTrace {
+  NormTrace before, input, branch, after;
 };
 
 /// What the backward of a block needs of its forward, a row for each row of the pass. Attention weights are not kept:
 /// they are made again from queries and keys, since n^2 of them a head outgrow everything else in long texts.
 struct BlockTrace {
-  Tensor attention_normed;   ///< [R,D] x / rms(x)
-  Tensor attention_inverse;  ///< [R] 1 / rms(x)
-  Tensor heads;              ///< [R,Q] queries, keys and values, after norms and positions
-  Tensor head_normed;        ///< [R,H+KV,head] queries and keys over their rms, of layers with norms over heads
-  Tensor head_inverse;       ///< [R,H+KV]
-  Tensor mlp_normed;         ///< [R,D]
-  Tensor mlp_inverse;        ///< [R]
-  Tensor gate, up;           ///< [R,I] before the activation
+  BranchTrace attention;
+  Tensor heads;         ///< [R,Q] queries, keys and values, after norms and positions
+  Tensor unturned;      ///< [R,Q] before positions, where they are clamped
+  Tensor head_normed;   ///< [R,queries + keys] without mean and deviation, of layers with norms over heads
+  Tensor head_inverse;  ///< [R,groups of both]
+  BranchTrace cross;
+  Tensor cross_queries;  ///< [R,H*head]
+  BranchTrace mlp;
+  MlpTrace inner;
+  ExpertsTrace experts;
 };
 
 /// Cosines and sines of the rows of a pass.
@@ -55,14 +78,26 @@ class BlockForward {
   BlockForward(const BlockShape& shape, const BlockWeights& weights, const ForwardMatrices<T>& matrices)
       : shape_(shape), weights_(weights), matrices_(matrices) {}
 
-  /// Queries, keys and values [R,Q] of the rows x [R,D], after norms and positions; fills the first part of `trace`
-  /// when it is not null. `angles` may be null for a layer without positions.
-  Tensor heads(const Tensor& x, const RowAngles<T>* angles, BlockTrace* trace) const;
-  /// What follows attention, for any rows: adds the projected mixture [R,H*head] to x [R,D], then the MLP. Fills the
-  /// second part of `trace` when it is not null.
+  /// Queries, keys and values [R,Q] of the rows x [R,D], after norms and positions; fills its part of `trace` when it
+  /// is not null. `angles` may be null for a layer without positions. x changes where the stream is normed first.
+  Tensor heads(Tensor& x, const RowAngles<T>* angles, BlockTrace* trace) const;
+  /// Adds the projected mixture [R,H*head] of the attention to x [R,D]: queries [R,H*head] to the source.
+  Tensor cross_queries(const Tensor& mixed, Tensor& x, BlockTrace* trace) const;
+  /// Keys and values [R',2 KV*head] of the states [R',D'] of a source.
+  Tensor cross_key_values(const Tensor& states) const;
+  /// What follows the last attention, for any rows: adds its projected mixture [R,H*head] to x [R,D], then what the
+  /// feed-forward network makes.
   void finish(const Tensor& mixed, Tensor& x, BlockTrace* trace) const;
 
  private:
+  struct Workspace;
+
+  bool crosses() const { return weights_.cross.has_value(); }
+  /// Adds the projected mixture of an attention to x, for rows [first, first + count).
+  void add_attention(const BranchNorms& norms, const Projection& projection, const PackedMatrix<T>& matrix,
+                     const Tensor& mixed, std::int64_t first, std::int64_t count, Tensor& x, BranchTrace* trace,
+                     Workspace& own) const;
+
   const BlockShape& shape_;
   const BlockWeights& weights_;
   const ForwardMatrices<T>& matrices_;
@@ -83,22 +118,40 @@ class BlockPullBack {
   BlockPullBack(const BlockShape& shape, const BlockWeights& weights, const BackwardMatrices<T>& matrices,
                 const BlockTrace& trace, const BlockRules& rules);
 
-  /// Adds to c [C,D], cotangents of the block's output at traced rows `rows` [C], what comes through the MLP, and
-  /// gives the cotangents of the mixed values, [C,H*head].
+  /// Adds to c [C,D], cotangents of the block's output at traced rows `rows` [C], what comes through the feed-forward
+  /// network, and gives the cotangents of what the last attention mixed, [C,H*head].
   Tensor through_mlp(Tensor& c, const std::vector<std::int64_t>& rows) const;
+  /// Adds to c [C,D] what comes through the queries to the source, [C,H*head], and gives the cotangents of what the
+  /// first attention mixed, [C,H*head].
+  Tensor through_cross(const Tensor& queries, Tensor& c, const std::vector<std::int64_t>& rows) const;
+  /// Adds to c [C',D'], cotangents of a source's states, those that come through keys and values [C',2 KV*head].
+  void through_key_values(const Tensor& key_values, Tensor& c) const;
   /// Adds to c [C,D] what comes through the attention: `heads` [C,Q] are cotangents of queries, keys and values, which
   /// are overwritten.
   void through_heads(Tensor& heads, Tensor& c, const std::vector<std::int64_t>& rows, const RowAngles<T>* angles) const;
 
  private:
+  struct Workspace;
+
+  /// From the cotangents c of the stream behind a branch, for one tile: c becomes that of the sum, and `own.made` that
+  /// of what the branch made.
+  void through_addition(const BranchNorms& norms, const BranchTrace& trace, const std::int64_t* rows,
+                        std::int64_t count, T* c, Workspace& own) const;
+  /// From cotangents `own.made` of a branch's input, for one tile: adds them to c, through the input's norm, then
+  /// through the norm of the stream.
+  void through_input(const BranchNorms& norms, const BranchTrace& trace, const std::int64_t* rows, std::int64_t count,
+                     T* c, Workspace& own) const;
+  void through_norm(const Norm& norm, const NormTrace& trace, std::int64_t row, T* c) const;
   void head_row(T* row, std::int64_t traced, const RowAngles<T>* angles) const;
+  void project_made(const PackedMatrix<T>& matrix, std::int64_t count, T* out, Workspace& own) const;
 
   const BlockShape& shape_;
   const BlockWeights& weights_;
   const BackwardMatrices<T>& matrices_;
   const BlockTrace& trace_;
   const BlockRules& rules_;
-  Tensor gate_slope_, activated_;  // [R,I] factors of the two inner cotangents
+  std::optional<MlpPullBack<T>> mlp_;
+  std::optional<ExpertsPullBack<T>> experts_;
 };
 
 }  // namespace whence::transformer

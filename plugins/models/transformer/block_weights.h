@@ -1,8 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "norm.h"
 #include "packed_once.h"
 #include "projection.h"
 
@@ -14,24 +16,80 @@ struct WeightPolicy {
   bool resident = true;  ///< packed once and kept; else packed for every pass, layer by layer, from where they lie
 };
 
-/// The weights of one block; the gains of its two norms are part of `query_key_value`, `gate` and `up`.
-struct BlockWeights {
-  Projection query_key_value;  ///< queries of all heads, keys, values
+/// The norms around one branch of a block, as far as there are any.
+struct BranchNorms {
+  std::optional<Norm> before;  ///< of the stream, in front of the branch
+  std::optional<Norm> input;   ///< of what the branch reads; its gain is part of the projections unless it has a bias
+  std::optional<Norm> branch;  ///< of what the branch adds
+  std::optional<Norm> after;   ///< of the stream, behind the addition
+};
+
+struct AttentionWeights {
+  Projection query_key_value;                ///< queries of all heads, keys, values
+  Projection output;                         ///< [D,H*head]
+  std::optional<Norm> query_norm, key_norm;  ///< gain and bias over all heads: [H*head], [KV*head]
+  Tensor relative_bias;                      ///< [H,buckets] or undefined
+};
+
+/// Attention of a decoder to the states of its encoder.
+struct CrossWeights {
+  Projection query;
+  Projection key_value;  ///< keys of all heads, values; reads the encoder's states
   Projection output;
-  Projection gate, up, down;
-  Tensor query_norm, key_norm;  ///< [head] gains of norms over each head; undefined without
+};
+
+struct MlpWeights {
+  std::optional<Projection> gate;  ///< of gated networks
+  Projection up, down;
+};
+
+struct ExpertsWeights {
+  Projection router;  ///< [E,D]
+  std::vector<MlpWeights> experts;
+  std::optional<MlpWeights> shared;
+  std::optional<Projection> shared_gate;  ///< [1,D]
+};
+
+/// The weights of one block.
+struct BlockWeights {
+  BranchNorms attention_norms;
+  AttentionWeights attention;
+  BranchNorms cross_norms;
+  std::optional<CrossWeights> cross;
+  BranchNorms mlp_norms;
+  std::optional<MlpWeights> mlp;          ///< without experts
+  std::optional<ExpertsWeights> experts;  ///< instead
+};
+
+/// Right factors of a feed-forward network in the forward; no gate where there is none.
+template <class T>
+struct MlpForwardMatrices {
+  PackedMatrix<T> gate, up, down;
+};
+/// Right factors in the backward; gate and up are one above the other.
+template <class T>
+struct MlpBackwardMatrices {
+  PackedMatrix<T> gate_up, down;
 };
 
 /// Right factors of one block in the forward.
 template <class T>
 struct ForwardMatrices {
-  PackedMatrix<T> query_key_value, output, gate, up, down;
+  PackedMatrix<T> query_key_value, output;
+  PackedMatrix<T> cross_query, cross_key_value, cross_output;
+  MlpForwardMatrices<T> mlp;  ///< or the shared expert
+  PackedMatrix<T> router, shared_gate;
+  std::vector<MlpForwardMatrices<T>> experts;
 };
 
-/// Right factors of one block in the backward; gate and up are one above the other.
+/// Right factors of one block in the backward.
 template <class T>
 struct BackwardMatrices {
-  PackedMatrix<T> query_key_value, output, gate_up, down;
+  PackedMatrix<T> query_key_value, output;
+  PackedMatrix<T> cross_query, cross_key_value, cross_output;
+  MlpBackwardMatrices<T> mlp;
+  PackedMatrix<T> router, shared_gate;
+  std::vector<MlpBackwardMatrices<T>> experts;
 };
 
 /// The matrices of all blocks, ready for products. [thread: any]
@@ -52,9 +110,6 @@ class PackedBlocks {
     PackedOnce<ForwardMatrices<T>> forward;
     PackedOnce<BackwardMatrices<T>> backward;
   };
-
-  void pack(const BlockWeights& block, ForwardMatrices<T>& into) const;
-  void pack(const BlockWeights& block, BackwardMatrices<T>& into) const;
 
   std::vector<BlockWeights> blocks_;
   WeightPolicy policy_;

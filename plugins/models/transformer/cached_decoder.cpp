@@ -62,23 +62,27 @@ std::vector<KeyValues> CachedDecoder::inherit(const std::vector<OpenText>& texts
 }
 
 Tensor CachedDecoder::run(const std::vector<OpenText>& texts, const std::vector<std::size_t>& chosen) {
-  RowLayout layout;
+  RowLayout layout, seen_from;
   std::vector<std::int64_t> lengths, fresh, last_rows;
   for (const std::size_t i : chosen) {
     const TokenIds& ids = texts[i].ids;
     const std::int64_t length = std::ssize(ids), held = length_of(caches_[i]);
     layout.add({std::ssize(lengths), 0, held, length - held, &caches_[i], 0});
+    if (source_)
+      seen_from.add({std::ssize(lengths), 0, source_->length[static_cast<std::size_t>(texts[i].sequence)],
+                     length - held, source_, texts[i].sequence});
     lengths.push_back(length);
     fresh.insert(fresh.end(), ids.begin() + held, ids.end());
     last_rows.push_back(layout.rows() - 1);
   }
   KeyValues made;
-  DecoderPass pass{layout, lengths};
+  StackPass pass{layout, lengths};
+  if (source_) pass.source = &seen_from;
   pass.keep = &made;
   const Tensor states = decoder_.run(decoder_.embed(at::tensor(fresh, at::kLong)), pass);
   for (const Segment& segment : layout.segments)
     append(made, segment, caches_[chosen[static_cast<std::size_t>(segment.text)]]);
-  return decoder_.head().forward(decoder_.normalise_rows(states.index_select(0, at::tensor(last_rows, at::kLong))));
+  return decoder_.logits(states.index_select(0, at::tensor(last_rows, at::kLong)));
 }
 
 Tensor CachedDecoder::next_logits(const std::vector<OpenText>& texts) {
@@ -88,8 +92,9 @@ Tensor CachedDecoder::next_logits(const std::vector<OpenText>& texts) {
   std::vector<std::size_t> growing;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     KeyValues& cache = caches_[i];
-    if (!decoder_.rotary().same_frequencies(length_of(cache), std::ssize(texts[i].ids)))
-      cache = empty_cache(cache.layers.size());
+    for (const Rotary& rotary : decoder_.rotary())
+      if (!rotary.same_frequencies(length_of(cache), std::ssize(texts[i].ids)))
+        cache = empty_cache(cache.layers.size());
     if (length_of(cache) == 0)
       passes.push_back({i});
     else

@@ -8,7 +8,8 @@ namespace whence::transformer {
 /// Runs growing texts through a decoder: new tokens only, where the cached keys and values of a text stay valid.
 class CachedDecoder final : public NextTokenScorer {
  public:
-  explicit CachedDecoder(const Decoder<float>& decoder) : decoder_(decoder) {}
+  /// `source`: keys and values of the sources of all sequences, of a decoder that looks at one; else null.
+  CachedDecoder(const Decoder<float>& decoder, const KeyValues* source) : decoder_(decoder), source_(source) {}
 
   Tensor next_logits(const std::vector<OpenText>& texts) override;
 
@@ -19,6 +20,7 @@ class CachedDecoder final : public NextTokenScorer {
   Tensor run(const std::vector<OpenText>& texts, const std::vector<std::size_t>& chosen);
 
   const Decoder<float>& decoder_;
+  const KeyValues* source_;
   std::vector<KeyValues> caches_;  ///< of the texts of the last call, each alone
 };
 

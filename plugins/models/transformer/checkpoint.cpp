@@ -71,12 +71,12 @@ ArchitectureName architecture_name(const Opened& opened) {
   throw ModelError(config.file() + ": expected 'model_type', which says how the model is built; it is missing");
 }
 
-std::optional<Architecture> match(const ArchitectureName& name, const std::vector<Value>& files,
-                                  std::vector<std::string>& known) {
+std::optional<Architecture> match(const ArchitectureName& name, const HyperParameters& checkpoint,
+                                  const std::vector<Value>& files, std::vector<std::string>& known) {
   for (const auto& file : files) {
     const Architecture architecture = Architecture::parse(file);
     for (const auto& candidate : architecture.*name.names) {
-      if (candidate == name.text) return architecture;
+      if (candidate == name.text && applies(architecture, checkpoint)) return architecture;
       known.push_back(candidate);
     }
   }
@@ -93,14 +93,15 @@ void append_ids(const Value& value, TokenIds& ids) {
 
 std::optional<Architecture> find_architecture(const ModelRequest& request) {
   std::vector<std::string> known;
-  return match(architecture_name(open(request.path)), request.architectures, known);
+  const Opened opened = open(request.path);
+  return match(architecture_name(opened), opened.hyper_parameters, request.architectures, known);
 }
 
 Checkpoint::Checkpoint(const ModelRequest& request) : path_(request.path) {
   Opened opened = open(path_);
   const ArchitectureName name = architecture_name(opened);
   std::vector<std::string> known;
-  auto found = match(name, request.architectures, known);
+  auto found = match(name, opened.hyper_parameters, request.architectures, known);
   if (!found)
     throw ModelError(opened.hyper_parameters.file() + ": '" + name.key + "': " +
                      UnknownName({}, "architecture", name.text, known).what() + " (an architecture file can add one)");
@@ -123,8 +124,27 @@ const TensorStore& Checkpoint::store() const {
 }
 
 std::unique_ptr<Tokenizer> Checkpoint::tokenizer() const {
-  if (!is_gguf_) return tokenizer_from_directory(path_);
-  return tokenizer_from_gguf(read_vocabulary(static_cast<const GgufFile&>(*store_)));
+  if (is_gguf_) return tokenizer_from_gguf(read_vocabulary(static_cast<const GgufFile&>(*store_)));
+  auto tokenizer = tokenizer_from_directory(path_);
+  check_size(*tokenizer, {"vocab_size", "src_vocab_size"});
+  // One tokenizer for both sides has the tokens of the larger vocabulary.
+  if (&tokenizer->on(Side::target) != tokenizer.get())
+    check_size(tokenizer->on(Side::target), {"decoder_vocab_size", "vocab_size", "tgt_vocab_size"});
+  return tokenizer;
+}
+
+/// Embeddings may have more rows than there are tokens, but every token needs one.
+void Checkpoint::check_size(const Tokenizer& tokenizer, const std::vector<std::string>& keys) const {
+  for (const auto& key : keys) {
+    const Value value = hyper_parameters_->find(key);
+    if (!value.is_int()) continue;
+    auto size = value.as_int();
+    if (!tokenizer.token(size)) return;
+    while (tokenizer.token(size)) ++size;
+    throw ModelError(path_.string() + ": the tokenizer has " + std::to_string(size) + " tokens, but " + key +
+                     " of config.json is " + std::to_string(value.as_int()) +
+                     "; fetch the tokenizer files and config.json of one and the same checkpoint");
+  }
 }
 
 std::string Checkpoint::class_name() const {
@@ -154,6 +174,17 @@ TokenIds Checkpoint::eos() const {
   return ids;
 }
 
+std::optional<std::int64_t> Checkpoint::decoder_start() const {
+  if (architecture_.kind != ModelKind::encoder_decoder) return std::nullopt;
+  TokenIds ids;
+  const fs::path generation = path_ / "generation_config.json";
+  for (const char* key : {"decoder_start_token_id", "bos_token_id"}) {
+    if (fs::exists(generation)) append_ids(HyperParameters::from_config(generation).find(key), ids);
+    append_ids(hyper_parameters_->find(key), ids);
+  }
+  return ids.empty() ? std::nullopt : std::optional(ids.front());
+}
+
 std::string Checkpoint::weights_format() const {
   std::map<std::string, std::size_t> bytes;
   for (const auto& tensor : store().names()) bytes[std::string(store().dtype(tensor))] += store().byte_size(tensor);
@@ -169,8 +200,10 @@ std::vector<std::string> Checkpoint::files() const {
     if (fs::exists(file) && std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
   };
   for (const auto& tensor : store().names()) add(store().raw(tensor).file->path().string());
-  for (const char* name : {"model.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
-                           "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"})
+  for (const char* name :
+       {"model.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
+        "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "target_vocab.json",
+        "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "source.spm", "target.spm"})
     add((path_ / name).string());
   return files;
 }

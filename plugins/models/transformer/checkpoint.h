@@ -28,18 +28,23 @@ class Checkpoint {
   const WeightNames& weight_names() const;
   /// Opens the weights on the first call.
   const TensorStore& store() const;
+  /// Throws ModelError when it is missing or damaged, or has tokens without a row of the embedding.
   std::unique_ptr<Tokenizer> tokenizer() const;
 
   std::string class_name() const;
   std::string name() const;
   /// Ids that end a generated text.
   TokenIds eos() const;
+  /// Id that the target of an encoder-decoder begins with.
+  std::optional<std::int64_t> decoder_start() const;
   /// "safetensors F32", "gguf Q4_1": the type that most bytes have.
   std::string weights_format() const;
   /// Every file that is read, weights first.
   std::vector<std::string> files() const;
 
  private:
+  void check_size(const Tokenizer& tokenizer, const std::vector<std::string>& keys) const;
+
   std::filesystem::path path_;
   std::optional<HyperParameters> hyper_parameters_;
   Architecture architecture_;

@@ -1,100 +1,49 @@
 #include "decoder.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/tanh.h>
+#include <ATen/ops/tensor.h>
 
 #include "finite.h"
-#include "norm.h"
 
 namespace whence::transformer {
-namespace {
-
-BlockShape shape_of(const DecoderConfig& config, const LayerConfig& layer) {
-  BlockShape shape;
-  shape.hidden = config.hidden;
-  shape.inner = config.inner;
-  shape.attention = {config.heads, config.key_value_heads, config.head_size, layer.window};
-  shape.activation = config.activation;
-  shape.norm_epsilon = config.norm_epsilon;
-  shape.rotary = layer.rotary;
-  return shape;
-}
-
-}  // namespace
 
 template <class T>
-Decoder<T>::Decoder(DecoderConfig config, DecoderWeights weights, Rotary rotary, WeightPolicy policy)
-    : config_(std::move(config)),
-      embedding_(std::move(weights.embedding)),
-      blocks_(std::move(weights.blocks), policy),
-      final_norm_(std::move(weights.final_norm)),
-      head_(std::move(weights.head), policy),
-      rotary_(std::move(rotary)) {
-  for (const LayerConfig& layer : config_.layers) shapes_.push_back(shape_of(config_, layer));
+Decoder<T>::Decoder(DecoderConfig config, DecoderWeights weights, WeightPolicy policy)
+    : Stack<T>(config, std::move(weights.stack), policy, Sight::causal),
+      logit_scale_(config.logit_scale),
+      logit_softcap_(config.logit_softcap),
+      head_(std::move(weights.head), policy) {
+  if (weights.project_out) project_out_.emplace(std::move(*weights.project_out), policy);
 }
 
 template <class T>
-Tensor Decoder<T>::embed(const Tensor& ids) const {
-  Tensor result = at::empty({ids.numel(), config_.hidden}, c10::CppTypeToScalarType<T>::value);
-  const Tensor packed = ids.contiguous();
-  for (std::int64_t i = 0; i < packed.numel(); ++i)
-    embedding_.read_row(packed.const_data_ptr<std::int64_t>()[i], result.mutable_data_ptr<T>() + i * config_.hidden);
-  return result;
-}
-
-template <class T>
-Tensor Decoder<T>::run(const Tensor& embeddings, const DecoderPass& pass) const {
-  const RowLayout& layout = pass.layout;
-  const RowAngles<T> angles(rotary_, pass.lengths, layout);
-  const std::int64_t longest = *std::max_element(pass.lengths.begin(), pass.lengths.end());
-  if (pass.trace) {
-    pass.trace->layout = layout;
-    pass.trace->lengths = pass.lengths;
-    pass.trace->blocks.resize(shapes_.size());
-  }
-  if (pass.keep) {
-    pass.keep->key_column = shapes_.front().attention.queries();
-    pass.keep->value_column = pass.keep->key_column + shapes_.front().attention.keys();
-    for (const Segment& segment : layout.segments) {
-      pass.keep->first_row.push_back(segment.row);
-      pass.keep->length.push_back(segment.count);
-    }
-  }
-  Tensor x = embeddings.clone();
-  require_finite_inputs<T>(x);
-  ForwardMatrices<T> scratch;
-  for (std::size_t i = 0; i < shapes_.size(); ++i) {
-    const BlockForward<T> block(shapes_[i], blocks_.weights()[i], blocks_.forward(i, scratch));
-    BlockTrace* trace = pass.trace ? &pass.trace->blocks[i] : nullptr;
-    if (pass.block_inputs) pass.block_inputs->push_back(x.clone());
-    const Tensor heads = block.heads(x, shapes_[i].rotary ? &angles : nullptr, trace);
-    if (pass.keep) pass.keep->layers.push_back(heads);
-    Tensor mixed = at::empty({x.size(0), shapes_[i].attention.queries()}, x.options());
-    Tensor* weights = nullptr;
-    if (pass.attentions)
-      weights = &pass.attentions->emplace_back(
-          at::zeros({std::ssize(layout.segments), config_.heads, longest, longest}, x.options()));
-    attend<T>(shapes_[i].attention, layout, i, heads, mixed, weights);
-    block.finish(mixed, x, trace);
-    require_finite_states<T>(x, i);
-  }
-  return x;
-}
-
-template <class T>
-Tensor Decoder<T>::normalise_rows(const Tensor& states, Tensor* inverse) const {
-  const Tensor rows = states.contiguous();
-  Tensor result = at::empty_like(rows);
-  const std::int64_t count = rows.size(0), size = rows.size(1);
-  if (inverse) *inverse = at::empty({count}, rows.options());
-  for (std::int64_t r = 0; r < count; ++r) {
-    const T scale = normalise(rows.const_data_ptr<T>() + r * size, size, config_.norm_epsilon,
-                              result.mutable_data_ptr<T>() + r * size);
-    if (inverse) inverse->mutable_data_ptr<T>()[r] = scale;
+Tensor Decoder<T>::logits(const Tensor& states, PassTrace* trace) const {
+  Tensor x = this->final_states(states, trace ? &trace->final_norm : nullptr);
+  if (project_out_) x = project_out_->forward(x);
+  Tensor result = head_.forward(x.contiguous());
+  require_finite<T>(result, "head: logits");
+  if (logit_scale_ != 1) result.mul_(logit_scale_);
+  if (logit_softcap_ > 0) {
+    result.div_(logit_softcap_).tanh_().mul_(logit_softcap_);
+    if (trace) trace->logits = result.clone();  // whoever gets the logits may change them
   }
   return result;
+}
+
+template <class T>
+Tensor Decoder<T>::through_logits(const Tensor& cotangents, const std::vector<std::int64_t>& read,
+                                  const PassTrace& trace, bool frozen_norms) const {
+  Tensor c = cotangents;
+  if (logit_softcap_ > 0) {
+    const Tensor share = trace.logits.index_select(0, at::tensor(read, at::kLong)) / logit_softcap_;
+    c = c * (1 - share * share);
+  }
+  if (logit_scale_ != 1) c = c * logit_scale_;
+  c = head_.pull_back(c.contiguous());
+  if (project_out_) c = project_out_->pull_back(c);
+  return this->through_final_norm(c, read, trace.final_norm, frozen_norms);
 }
 
 template class Decoder<float>;

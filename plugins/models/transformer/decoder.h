@@ -1,70 +1,49 @@
 #pragma once
 
-#include <vector>
-
-#include "block.h"
-#include "decoder_config.h"
-#include "head.h"
+#include "stack.h"
 
 namespace whence::transformer {
 
-/// What the backward of a whole pass needs of its forward.
-struct DecoderTrace {
-  RowLayout layout;
-  std::vector<std::int64_t> lengths;
-  std::vector<BlockTrace> blocks;
+/// A row that the head read: the state of `text` at `position` gives the logits of step `step`.
+struct ReadRow {
+  std::int64_t text = 0, step = 0, position = 0;
+  std::int64_t row = 0;  ///< of the pass
 };
 
-/// What a pass through the blocks runs over and is to bring along.
-struct DecoderPass {
-  const RowLayout& layout;
-  const std::vector<std::int64_t>& lengths;     ///< whole length of every text of the batch
-  std::vector<Tensor>* attentions = nullptr;    ///< takes N tensors [B,H,L,L], L the longest text
-  std::vector<Tensor>* block_inputs = nullptr;  ///< takes N tensors [R,D]
-  DecoderTrace* trace = nullptr;
-  KeyValues* keep = nullptr;  ///< takes keys and values of all rows
+/// The encoder's part of a traced pass.
+struct SourceTrace {
+  StackTrace stack;
+  NormTrace final_norm;  ///< of all rows
+  KeyValues key_values;  ///< of every layer of the decoder, [R',2 KV*head]
+  RowLayout seen_from;   ///< the decoder's rows behind the positions of their sources
 };
 
-/// The weights of a decoder.
-struct DecoderWeights {
-  StoredMatrix embedding;  ///< [V,D]
-  std::vector<BlockWeights> blocks;
-  Tensor final_norm;  ///< [D] gain
-  Projection head;    ///< with the gain of the final norm
+/// One traced pass of a decoder, from the input embeddings to the rows that the head reads.
+struct PassTrace {
+  StackTrace stack;
+  std::optional<SourceTrace> source;  ///< of a decoder that looks at one
+  std::vector<ReadRow> read;          ///< [S], by text, then by step
+  NormTrace final_norm;               ///< of the read rows
+  Tensor logits;                      ///< [S,V], where a soft cap bends them
 };
 
-/// A stack of blocks with its embedding and head. T is float, or double for checking. Immutable once made. [thread:
-/// any]
+/// A stack of blocks with a head. T is float, or double for checking. Immutable once made. [thread: any]
 template <class T>
-class Decoder {
+class Decoder : public Stack<T> {
  public:
-  Decoder(DecoderConfig config, DecoderWeights weights, Rotary rotary, WeightPolicy policy);
+  Decoder(DecoderConfig config, DecoderWeights weights, WeightPolicy policy);
 
-  const DecoderConfig& config() const { return config_; }
-  const BlockShape& shape(std::size_t layer) const { return shapes_[layer]; }
-  const PackedBlocks<T>& blocks() const { return blocks_; }
-  const Rotary& rotary() const { return rotary_; }
-  const Head<T>& head() const { return head_; }
-  std::int64_t vocabulary() const { return embedding_.out(); }
-
-  /// [n] int64 -> [n,D]. Every id must be inside the vocabulary.
-  Tensor embed(const Tensor& ids) const;
-  /// The blocks over rows [R,D]: what comes out of the last one. Throws ModelError when numbers are not finite, naming
-  /// the first layer where they are not.
-  Tensor run(const Tensor& embeddings, const DecoderPass& pass) const;
-  /// Rows [n,D] over their rms, and 1 / rms [n] when asked for: the final norm without its gain, as `head` takes it.
-  Tensor normalise_rows(const Tensor& states, Tensor* inverse = nullptr) const;
-  /// The final norm with its gain, [n,D].
-  Tensor final_states(const Tensor& states) const { return normalise_rows(states) * final_norm_; }
+  /// Logits [n,V] of states [n,D], with what the backward needs of it in `trace` unless it is null. Throws ModelError
+  /// when some are not finite.
+  Tensor logits(const Tensor& states, PassTrace* trace = nullptr) const;
+  /// Cotangents of logits -> of states: [n,V] -> [n,D], `read` [n] being indices of rows that the head read.
+  Tensor through_logits(const Tensor& cotangents, const std::vector<std::int64_t>& read, const PassTrace& trace,
+                        bool frozen_norms) const;
 
  private:
-  DecoderConfig config_;
-  std::vector<BlockShape> shapes_;
-  StoredMatrix embedding_;
-  PackedBlocks<T> blocks_;
-  Tensor final_norm_;
-  Head<T> head_;
-  Rotary rotary_;
+  double logit_scale_, logit_softcap_;
+  std::optional<Linear<T>> project_out_;
+  Linear<T> head_;
 };
 
 }  // namespace whence::transformer

@@ -9,43 +9,46 @@
 
 #include <algorithm>
 
-#include "norm.h"
-
 namespace whence::transformer {
 namespace {
 
-/// Packs the steps of the request, and notes which traced row each packed row belongs to.
+/// Which traced row each packed row of cotangents belongs to.
+struct PackedRows {
+  std::vector<CotangentSteps> texts;
+  std::vector<std::int64_t> traced;  ///< [C] row of the pass
+
+  std::int64_t rows() const { return std::ssize(traced); }
+};
+
+/// Packs the steps of the request.
 class Packing {
  public:
   /// `read` are indices into trace.read.
   Packing(const PassTrace& trace, const std::vector<std::int64_t>& read, std::int64_t first_step) : trace_(trace) {
-    const RowLayout& layout = trace.decoder.layout;
+    const RowLayout& layout = trace.stack.layout;
     std::vector<std::int64_t> order = read;
     std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
       const ReadRow &x = trace.read[static_cast<std::size_t>(a)], &y = trace.read[static_cast<std::size_t>(b)];
       return std::pair(x.text, x.position) < std::pair(y.text, y.position);
     });
+    std::vector<CotangentSteps>& texts = packed_.texts;
     for (const std::int64_t index : order) {
       const ReadRow& row = trace.read[static_cast<std::size_t>(index)];
-      if (texts_.empty() || layout.segments[static_cast<std::size_t>(texts_.back().segment)].text != row.text) {
+      if (texts.empty() || layout.segments[static_cast<std::size_t>(texts.back().segment)].text != row.text) {
         CotangentSteps text;
         text.segment = layout.segment[static_cast<std::size_t>(row.row)];
-        texts_.push_back(std::move(text));
+        texts.push_back(std::move(text));
       }
-      texts_.back().step.push_back(row.step - first_step);
-      texts_.back().position.push_back(row.position);
+      texts.back().step.push_back(row.step - first_step);
+      texts.back().position.push_back(row.position);
       read_index_.push_back(index);
       read_rows_.push_back(row.row);
     }
-    for (CotangentSteps& text : texts_) place(text);
+    for (CotangentSteps& text : texts) place(text);
   }
 
-  const std::vector<CotangentSteps>& texts() const { return texts_; }
-  std::vector<CotangentSteps> take_texts() { return std::move(texts_); }
-  std::int64_t rows() const { return std::ssize(traced_rows_); }
-  /// [C] row of the pass.
-  const std::vector<std::int64_t>& traced_rows() const { return traced_rows_; }
-  /// [S'] the same for the rows where the steps are read, in the order of the texts.
+  const PackedRows& packed() const { return packed_; }
+  /// [S'] row of the pass where each step is read, in the order of the texts.
   const std::vector<std::int64_t>& read_rows() const { return read_rows_; }
   /// [S'] index in trace.read.
   const std::vector<std::int64_t>& read_index() const { return read_index_; }
@@ -54,8 +57,8 @@ class Packing {
 
  private:
   void place(CotangentSteps& text) {
-    const Segment& segment = trace_.decoder.layout.segments[static_cast<std::size_t>(text.segment)];
-    text.first_row = rows();
+    const Segment& segment = trace_.stack.layout.segments[static_cast<std::size_t>(text.segment)];
+    text.first_row = packed_.rows();
     const std::int64_t last = text.position.back(), steps = std::ssize(text.step);
     std::int64_t before = 0, offset = 0;
     for (std::int64_t position = segment.start; position <= last; ++position) {
@@ -63,17 +66,50 @@ class Packing {
       text.offset.push_back(offset);
       text.active.push_back(before);
       offset += steps - before;
-      traced_rows_.insert(traced_rows_.end(), static_cast<std::size_t>(steps - before),
-                          segment.row + position - segment.start);
+      packed_.traced.insert(packed_.traced.end(), static_cast<std::size_t>(steps - before),
+                            segment.row + position - segment.start);
     }
     for (std::int64_t k = 0; k < steps; ++k)
       packed_read_rows_.push_back(text.row(text.position[static_cast<std::size_t>(k)] - segment.start, k));
   }
 
   const PassTrace& trace_;
-  std::vector<CotangentSteps> texts_;
-  std::vector<std::int64_t> traced_rows_, read_rows_, read_index_, packed_read_rows_;
+  PackedRows packed_;
+  std::vector<std::int64_t> read_rows_, read_index_, packed_read_rows_;
 };
+
+/// The same steps over all positions of the sources of their texts.
+PackedRows over_sources(const PackedRows& target, const SourceTrace& source) {
+  PackedRows result;
+  for (const CotangentSteps& text : target.texts) {
+    const Segment& of_target = source.seen_from.segments[static_cast<std::size_t>(text.segment)];
+    const std::int64_t count = of_target.start, steps = std::ssize(text.step);
+    CotangentSteps own;
+    own.segment = of_target.prefix_text;
+    own.step = text.step;
+    own.position.assign(text.step.size(), count - 1);
+    own.first_row = result.rows();
+    own.active.assign(static_cast<std::size_t>(count), 0);
+    const std::int64_t first = source.stack.layout.segments[static_cast<std::size_t>(own.segment)].row;
+    for (std::int64_t position = 0; position < count; ++position) {
+      own.offset.push_back(position * steps);
+      result.traced.insert(result.traced.end(), text.step.size(), first + position);
+    }
+    result.texts.push_back(std::move(own));
+  }
+  return result;
+}
+
+/// The texts of a decoder as they lie behind the positions of their sources.
+std::vector<CotangentSteps> behind_sources(std::vector<CotangentSteps> texts, const SourceTrace& source,
+                                           const RowLayout& layout) {
+  for (CotangentSteps& text : texts) {
+    const auto segment = static_cast<std::size_t>(text.segment);
+    const std::int64_t moved = source.seen_from.segments[segment].start - layout.segments[segment].start;
+    for (std::int64_t& position : text.position) position += moved;
+  }
+  return texts;
+}
 
 Tensor index_tensor(const std::vector<std::int64_t>& numbers) { return at::tensor(numbers, at::kLong); }
 
@@ -81,83 +117,152 @@ Tensor index_tensor(const std::vector<std::int64_t>& numbers) { return at::tenso
 template <class T>
 Tensor at_read_rows(const Decoder<T>& decoder, const PassTrace& trace, const Packing& packing, const Tensor& cotangents,
                     std::int64_t first_step, bool frozen) {
-  const std::int64_t steps = cotangents.size(1), hidden = decoder.config().hidden;
+  const std::int64_t steps = cotangents.size(1);
   std::vector<std::int64_t> source;
   for (const std::int64_t index : packing.read_index()) {
     const ReadRow& row = trace.read[static_cast<std::size_t>(index)];
     source.push_back(row.text * steps + row.step - first_step);
   }
-  const Tensor asked = cotangents.flatten(0, 1).index_select(0, index_tensor(source)).contiguous();
-  Tensor normed = decoder.head().pull_back(asked);
-  Tensor result = at::zeros_like(normed);
-  for (std::int64_t s = 0; s < normed.size(0); ++s) {
-    const std::int64_t traced = packing.read_index()[static_cast<std::size_t>(s)];
-    add_norm_pull_back(trace.final_normed.const_data_ptr<T>() + traced * hidden,
-                       trace.final_inverse.const_data_ptr<T>()[traced], frozen, hidden,
-                       normed.mutable_data_ptr<T>() + s * hidden, result.mutable_data_ptr<T>() + s * hidden);
-  }
-  return result;
+  const Tensor asked = cotangents.flatten(0, 1).index_select(0, index_tensor(source));
+  return decoder.through_logits(asked, packing.read_index(), trace, frozen);
 }
 
 /// [S',X] at the packed rows where the steps are read, zeros elsewhere: [C,X].
 Tensor spread(const Tensor& rows, const Packing& packing) {
-  return at::zeros({packing.rows(), rows.size(1)}, rows.options())
+  return at::zeros({packing.packed().rows(), rows.size(1)}, rows.options())
       .index_copy_(0, index_tensor(packing.packed_read_rows()), rows);
+}
+
+BlockRules rules_of(const DecoderRules& rules, const StackTrace* reference, std::size_t layer) {
+  return {rules.attention, rules.frozen_norms, rules.gate_factor, reference ? &reference->blocks[layer] : nullptr};
+}
+
+/// The decoder's blocks, last to first. In the last one only the rows that the head reads have cotangents until the
+/// attention spreads them. `of_source` [C',D'], when it is defined, takes those of the source's states, packed as
+/// `source` says.
+template <class T>
+class DecoderSweep {
+ public:
+  DecoderSweep(const Decoder<T>& decoder, const PassTrace& trace, const Packing& packing, const DecoderRules& rules)
+      : decoder_(decoder),
+        trace_(trace),
+        packing_(packing),
+        rules_(rules),
+        positions_(decoder, trace.stack.lengths, trace.stack.layout) {}
+
+  /// From the cotangents of the read rows, [S',D]; keep(layer, c) is shown those of every block's input.
+  template <class Keep>
+  Tensor run(Tensor c, const PackedRows* source, Tensor& of_source, const Keep& keep) const {
+    const PackedRows& packed = packing_.packed();
+    const RowLayout& layout = trace_.stack.layout;
+    const auto count = static_cast<std::int64_t>(trace_.stack.blocks.size());
+    const StackTrace* reference = rules_.reference ? &rules_.reference->stack : nullptr;
+    const auto behind = source ? behind_sources(packed.texts, *trace_.source, layout) : std::vector<CotangentSteps>();
+    BackwardMatrices<T> scratch;
+    Tensor heads = at::empty({packed.rows(), decoder_.shape(0).attention.width()}, c.options());
+    Tensor queries = at::empty({source ? packed.rows() : 0, decoder_.shape(0).cross.queries()}, c.options());
+    for (std::int64_t i = count - 1; i >= 0; --i) {
+      const auto layer = static_cast<std::size_t>(i);
+      const BlockShape& shape = decoder_.shape(layer);
+      const BlockTrace& traced = trace_.stack.blocks[layer];
+      const BlockRules rules = rules_of(rules_, reference, layer);
+      const BlockPullBack<T> block(shape, decoder_.blocks().weights()[layer],
+                                   decoder_.blocks().backward(layer, scratch), traced, rules);
+      bool read_only = i == count - 1;
+      Tensor mixed = block.through_mlp(c, read_only ? packing_.read_rows() : packed.traced);
+      if (read_only) c = spread(c, packing_);
+      if (source) {
+        PrefixCotangents of_keys{at::empty({source->rows(), 2 * shape.cross.keys()}, c.options()), {}};
+        for (const CotangentSteps& text : source->texts) of_keys.first_row.push_back(text.first_row);
+        attention_pull_back<T>(shape.cross, nullptr, rules.attention, trace_.source->seen_from, layer,
+                               traced.cross_queries, behind, read_only, mixed, queries, &of_keys);
+        block.through_key_values(of_keys.rows, of_source);
+        mixed = block.through_cross(queries, c, packed.traced);
+        read_only = false;
+      }
+      attention_pull_back<T>(shape.attention, positions_.bias(layer), rules.attention, layout, layer, traced.heads,
+                             packed.texts, read_only, mixed, heads);
+      block.through_heads(heads, c, packed.traced, positions_.angles(layer));
+      keep(i, c);
+    }
+    return decoder_.to_embeddings(std::move(c), packed.traced, trace_.stack, rules_.frozen_norms);
+  }
+
+ private:
+  const Decoder<T>& decoder_;
+  const PassTrace& trace_;
+  const Packing& packing_;
+  const DecoderRules& rules_;
+  PassPositions<T> positions_;
+};
+
+/// From the cotangents [C,D] of an encoder's states to those of its embeddings.
+template <class T>
+Tensor through_encoder(const Stack<T>& encoder, const SourceTrace& trace, const PackedRows& packed, Tensor c,
+                       const DecoderRules& rules) {
+  const RowLayout& layout = trace.stack.layout;
+  const PassPositions<T> positions(encoder, trace.stack.lengths, layout);
+  const StackTrace* reference = rules.reference ? &rules.reference->source->stack : nullptr;
+  c = encoder.through_final_norm(c, packed.traced, trace.final_norm, rules.frozen_norms);
+  BackwardMatrices<T> scratch;
+  Tensor heads = at::empty({packed.rows(), encoder.shape(0).attention.width()}, c.options());
+  for (std::size_t layer = encoder.layers(); layer-- > 0;) {
+    const BlockShape& shape = encoder.shape(layer);
+    const BlockTrace& traced = trace.stack.blocks[layer];
+    const BlockRules own = rules_of(rules, reference, layer);
+    const BlockPullBack<T> block(shape, encoder.blocks().weights()[layer], encoder.blocks().backward(layer, scratch),
+                                 traced, own);
+    const Tensor mixed = block.through_mlp(c, packed.traced);
+    attention_pull_back<T>(shape.attention, positions.bias(layer), own.attention, layout, layer, traced.heads,
+                           packed.texts, false, mixed, heads);
+    block.through_heads(heads, c, packed.traced, positions.angles(layer));
+  }
+  return encoder.to_embeddings(std::move(c), packed.traced, trace.stack, rules.frozen_norms);
 }
 
 }  // namespace
 
 template <class T>
-PackedCotangents pull_back(const Decoder<T>& decoder, const PassTrace& trace, const Tensor& cotangents,
-                           std::int64_t first_step, const std::vector<std::int64_t>& layers,
-                           const DecoderRules& rules) {
+PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const PassTrace& trace,
+                     const Tensor& cotangents, std::int64_t first_step, const std::vector<std::int64_t>& layers,
+                     const DecoderRules& rules) {
   std::vector<std::int64_t> read;
   for (std::int64_t i = 0; i < std::ssize(trace.read); ++i) {
     const std::int64_t step = trace.read[static_cast<std::size_t>(i)].step;
     if (step >= first_step && step < first_step + cotangents.size(1)) read.push_back(i);
   }
-  Packing packing(trace, read, first_step);
-  PackedCotangents result;
-  result.layers.resize(layers.size());
+  PulledBack result;
+  result.target.layers.resize(layers.size());
   if (read.empty()) return result;
-  const RowLayout& layout = trace.decoder.layout;
-  const auto layer_count = static_cast<std::int64_t>(trace.decoder.blocks.size());
-  const RowAngles<T> angles(decoder.rotary(), trace.decoder.lengths, layout);
+  const Packing packing(trace, read, first_step);
   const auto keep = [&](std::int64_t layer, const Tensor& c) {
     for (std::size_t i = 0; i < layers.size(); ++i)
-      if (layers[i] == layer) result.layers[i] = c.clone();
+      if (layers[i] == layer) result.target.layers[i] = c.clone();
   };
-
-  // In the last block only the rows that the head reads have cotangents until the attention spreads them.
   Tensor c = at_read_rows(decoder, trace, packing, cotangents, first_step, rules.frozen_norms);
+  const auto layer_count = static_cast<std::int64_t>(trace.stack.blocks.size());
   if (std::find(layers.begin(), layers.end(), layer_count) != layers.end()) keep(layer_count, spread(c, packing));
-  BackwardMatrices<T> scratch;
-  Tensor heads = at::empty({packing.rows(), decoder.shape(0).attention.width()}, c.options());
-  for (std::int64_t i = layer_count - 1; i >= 0; --i) {
-    const auto layer = static_cast<std::size_t>(i);
-    const BlockShape& shape = decoder.shape(layer);
-    const BlockTrace& traced = trace.decoder.blocks[layer];
-    const BlockRules block_rules{rules.attention, rules.frozen_norms, rules.gate_factor,
-                                 rules.reference ? &rules.reference->decoder.blocks[layer] : nullptr};
-    const BlockPullBack<T> block(shape, decoder.blocks().weights()[layer], decoder.blocks().backward(layer, scratch),
-                                 traced, block_rules);
-    const bool read_only = i == layer_count - 1;
-    const Tensor mixed = block.through_mlp(c, read_only ? packing.read_rows() : packing.traced_rows());
-    if (read_only) c = spread(c, packing);
-    attention_pull_back<T>(shape.attention, rules.attention, layout, layer, traced.heads, packing.texts(), read_only,
-                           mixed, heads);
-    block.through_heads(heads, c, packing.traced_rows(), shape.rotary ? &angles : nullptr);
-    keep(i, c);
+
+  std::optional<PackedRows> source;
+  Tensor of_source;
+  if (encoder) {
+    source = over_sources(packing.packed(), *trace.source);
+    of_source = at::zeros({source->rows(), encoder->config().hidden}, c.options());
   }
-  result.rows = packing.rows();
-  result.texts = packing.take_texts();
-  result.embeddings = std::move(c);
+  const DecoderSweep<T> sweep(decoder, trace, packing, rules);
+  result.target.embeddings = sweep.run(std::move(c), source ? &*source : nullptr, of_source, keep);
+  result.target.rows = packing.packed().rows();
+  result.target.texts = packing.packed().texts;
+  if (!encoder) return result;
+  result.source.embeddings = through_encoder(*encoder, *trace.source, *source, std::move(of_source), rules);
+  result.source.rows = source->rows();
+  result.source.texts = std::move(source->texts);
   return result;
 }
 
-template PackedCotangents pull_back(const Decoder<float>&, const PassTrace&, const Tensor&, std::int64_t,
-                                    const std::vector<std::int64_t>&, const DecoderRules&);
-template PackedCotangents pull_back(const Decoder<double>&, const PassTrace&, const Tensor&, std::int64_t,
-                                    const std::vector<std::int64_t>&, const DecoderRules&);
+template PulledBack pull_back(const Decoder<float>&, const Stack<float>*, const PassTrace&, const Tensor&, std::int64_t,
+                              const std::vector<std::int64_t>&, const DecoderRules&);
+template PulledBack pull_back(const Decoder<double>&, const Stack<double>*, const PassTrace&, const Tensor&,
+                              std::int64_t, const std::vector<std::int64_t>&, const DecoderRules&);
 
 }  // namespace whence::transformer

@@ -4,20 +4,6 @@
 
 namespace whence::transformer {
 
-/// A row that the head read: the state of `text` at `position` gives the logits of step `step`.
-struct ReadRow {
-  std::int64_t text = 0, step = 0, position = 0;
-  std::int64_t row = 0;  ///< of the pass
-};
-
-/// One traced pass of a decoder, from the input embeddings to the rows that the head reads.
-struct PassTrace {
-  DecoderTrace decoder;
-  std::vector<ReadRow> read;  ///< [S], by text, then by step
-  Tensor final_normed;        ///< [S,D] read rows over their rms
-  Tensor final_inverse;       ///< [S] 1 / rms
-};
-
 /// How a backward departs from the derivative.
 struct DecoderRules {
   AttentionRules attention;
@@ -31,15 +17,22 @@ struct DecoderRules {
 struct PackedCotangents {
   std::vector<CotangentSteps> texts;
   std::int64_t rows = 0;       ///< C
-  Tensor embeddings;           ///< [C,D]
+  Tensor embeddings;           ///< [C,E]
   std::vector<Tensor> layers;  ///< [C,D] each, as asked
 };
 
+/// Those of a decoder, and of the source it looks at, where every step has all positions of its source.
+struct PulledBack {
+  PackedCotangents target, source;
+};
+
 /// d score_t / d embedding for steps [first_step, first_step + T') from cotangents [B,T',V] of their logits, and the
-/// same at the inputs of `layers` (N: the input of the final norm). Inputs only: no weight has a gradient. All
-/// cotangents go through a layer before the next one is touched; none is carried behind the position it is read at.
+/// same at the inputs of the decoder's `layers` (N: the input of the final norm). Inputs only: no weight has a
+/// gradient. All cotangents go through a layer before the next one is touched; none is carried behind the position it
+/// is read at. `encoder` is null where there is no source; with it, the encoder is pulled back once for all steps.
 template <class T>
-PackedCotangents pull_back(const Decoder<T>& decoder, const PassTrace& trace, const Tensor& cotangents,
-                           std::int64_t first_step, const std::vector<std::int64_t>& layers, const DecoderRules& rules);
+PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const PassTrace& trace,
+                     const Tensor& cotangents, std::int64_t first_step, const std::vector<std::int64_t>& layers,
+                     const DecoderRules& rules);
 
 }  // namespace whence::transformer

@@ -77,26 +77,35 @@ HyperParameters HyperParameters::from_gguf(const GgufFile& file) {
     map.emplace_back(key.substr(result.prefix_.size()), to_value(value));
   }
   result.root_ = Value(std::move(map));
+  result.tensors_.insert(file.names().begin(), file.names().end());
   return result;
 }
 
-Value HyperParameters::find(std::string_view key) const {
-  if (const Value* value = root_.find(key)) return *value;
-  if (format_ == CheckpointFormat::gguf) {
-    Value::Map below;
-    const std::string prefix = std::string(key) + ".";
-    for (const auto& [name, value] : root_.as_map())
-      if (name.starts_with(prefix)) below.emplace_back(name.substr(prefix.size()), value);
-    return below.empty() ? Value() : Value(std::move(below));
-  }
+const Value* HyperParameters::member(std::string_view key) const {
+  if (const Value* value = root_.find(key)) return value;
   const Value* value = &root_;
   while (value && value->is_map()) {
     const auto dot = key.find('.');
     value = value->find(key.substr(0, dot));
-    if (dot == std::string_view::npos) return value ? *value : Value();
+    if (dot == std::string_view::npos) return value;
     key.remove_prefix(dot + 1);
   }
-  return Value();
+  return nullptr;
+}
+
+bool HyperParameters::is_null(std::string_view key) const {
+  const Value* value = member(key);
+  return value && value->is_null();
+}
+
+Value HyperParameters::find(std::string_view key) const {
+  if (const Value* value = member(key)) return *value;
+  if (format_ != CheckpointFormat::gguf) return {};
+  Value::Map below;
+  const std::string prefix = std::string(key) + ".";
+  for (const auto& [name, value] : root_.as_map())
+    if (name.starts_with(prefix)) below.emplace_back(name.substr(prefix.size()), value);
+  return below.empty() ? Value() : Value(std::move(below));
 }
 
 std::string HyperParameters::place(std::string_view key) const {

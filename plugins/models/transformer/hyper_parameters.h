@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -25,16 +26,22 @@ class HyperParameters {
   const std::string& file() const noexcept { return file_; }
   /// A null value when there is no such key. A GGUF key that is only a prefix gives a mapping of all keys below it.
   Value find(std::string_view key) const;
+  /// Whether the key is there and says null.
+  bool is_null(std::string_view key) const;
+  /// Whether a GGUF file has a tensor of that name.
+  bool has_tensor(std::string_view name) const { return tensors_.contains(name); }
   /// "file: 'key'", the start of an error text.
   std::string place(std::string_view key) const;
 
  private:
+  const Value* member(std::string_view key) const;
   HyperParameters(CheckpointFormat format, std::string file) : format_(format), file_(std::move(file)) {}
 
   CheckpointFormat format_;
   std::string file_;
   std::string prefix_;  ///< "llama." for GGUF
   Value root_;
+  std::set<std::string, std::less<>> tensors_;  ///< of GGUF
 };
 
 }  // namespace whence::transformer

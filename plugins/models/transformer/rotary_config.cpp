@@ -72,15 +72,15 @@ std::vector<double> divisors(const ScalingReader& reader, const char* name, std:
 
 }  // namespace
 
-RotaryConfig read_rotary_config(const Architecture& architecture, const HyperParameters& checkpoint, std::int64_t head,
-                                std::int64_t positions) {
+RotaryConfig read_rotary_config(const Architecture& architecture, const HyperParameters& checkpoint,
+                                std::string_view stack, std::int64_t size, std::int64_t positions) {
   RotaryConfig result;
-  result.size = head;
-  if (const Option theta = find_option(architecture, checkpoint, "rotary", "theta"); theta.present())
+  result.size = size;
+  if (const Option theta = find_option(architecture, checkpoint, stack, "rotary", "theta"); theta.present())
     result.theta = theta.number(1, 1e15);
   result.original_positions = static_cast<double>(positions);
 
-  const Option option = find_option(architecture, checkpoint, "rotary", "scaling");
+  const Option option = find_option(architecture, checkpoint, stack, "rotary", "scaling");
   if (!option.present()) return result;
   const ScalingReader reader(option);
   const Option kind = reader.get({"rope_type", "type"});
@@ -89,11 +89,15 @@ RotaryConfig read_rotary_config(const Architecture& architecture, const HyperPar
   static constexpr RotaryScaling kScalings[] = {RotaryScaling::none,   RotaryScaling::linear,  RotaryScaling::dynamic,
                                                 RotaryScaling::llama3, RotaryScaling::yarn,    RotaryScaling::longrope,
                                                 RotaryScaling::none,   RotaryScaling::longrope};
-  if (!kind.present()) kind.fail("is missing; known: default, dynamic, linear, llama3, longrope, yarn");
-  result.scaling = kScalings[kind.choice("rotary scaling", kKinds)];
+  if (kind.present())
+    result.scaling = kScalings[kind.choice("rotary scaling", kKinds)];
+  else if (checkpoint.format() == CheckpointFormat::gguf)  // which says linear by a factor alone
+    result.scaling = reader.get({"factor"}).present() ? RotaryScaling::linear : RotaryScaling::none;
+  else
+    kind.fail("is missing; known: default, dynamic, linear, llama3, longrope, yarn");
   reader.allow(result.scaling);
 
-  const Option outer = find_option(architecture, checkpoint, "rotary", "original_positions");
+  const Option outer = find_option(architecture, checkpoint, stack, "rotary", "original_positions");
   result.original_positions =
       outer.present()
           ? outer.number(1, kLargest)
@@ -128,8 +132,8 @@ RotaryConfig read_rotary_config(const Architecture& architecture, const HyperPar
       break;
     }
     case RotaryScaling::longrope: {
-      result.short_divisors = divisors(reader, "short_factor", head / 2);
-      result.long_divisors = divisors(reader, "long_factor", head / 2);
+      result.short_divisors = divisors(reader, "short_factor", size / 2);
+      result.long_divisors = divisors(reader, "long_factor", size / 2);
       // The ratio of the two lengths counts when the checkpoint names both, else the factor.
       const double ratio = static_cast<double>(positions) / result.original_positions;
       result.factor = ratio != 1 ? ratio : reader.number({"factor"}, 1);

@@ -33,10 +33,11 @@ struct RotaryConfig {
   std::vector<double> short_divisors, long_divisors;  ///< longrope: [size / 2]
 };
 
-/// Reads the section `rotary` and what the checkpoint says about scaling. `head` is the size of a head, `positions` the
-/// longest text by the checkpoint. Throws ModelError for a kind of scaling or a setting that isn't known.
-RotaryConfig read_rotary_config(const Architecture& architecture, const HyperParameters& checkpoint, std::int64_t head,
-                                std::int64_t positions);
+/// Reads the section `rotary` of a stack and what the checkpoint says about scaling. `size` channels of each head turn,
+/// `positions` is the longest text by the checkpoint. Throws ModelError for a kind of scaling or a setting that isn't
+/// known.
+RotaryConfig read_rotary_config(const Architecture& architecture, const HyperParameters& checkpoint,
+                                std::string_view stack, std::int64_t size, std::int64_t positions);
 
 /// The longest text that the model takes: more than `positions` where the scaling stretches it.
 std::int64_t context_length(const RotaryConfig& rotary, std::int64_t positions);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -8,8 +9,9 @@
 
 namespace whence::transformer {
 
-/// A weight matrix [out,in] wherever it lies: in memory, or in the mapped file in the form it is stored in. Rows are
-/// unpacked when somebody reads them.
+/// A weight matrix [out,in] wherever it lies: in memory, or in the mapped file in the form it is stored in, or some of
+/// its rows. Rows are unpacked when somebody reads them. A stored tensor of more dimensions counts all but the last as
+/// rows.
 class StoredMatrix {
  public:
   explicit StoredMatrix(Tensor dense);
@@ -20,18 +22,27 @@ class StoredMatrix {
   /// Bytes in the file; 0 for a matrix in memory.
   std::int64_t mapped_bytes() const { return raw_ ? static_cast<std::int64_t>(raw_->bytes.size()) : 0; }
 
-  /// The same matrix with rows (2i, 2i + 1) of each head as rows (i, i + head_size / 2).
-  StoredMatrix halves_from_pairs(std::int64_t head_size) const;
+  /// [in,out]. Of plain numbers alone, since blocks of several cannot be read one number at a time.
+  StoredMatrix transposed() const;
+  /// Some rows, in any order.
+  StoredMatrix rows(std::vector<std::int64_t> which) const;
+  StoredMatrix rows(std::int64_t first, std::int64_t count) const;
 
   /// Row `row` as `in()` numbers. [thread: any]
   template <class T>
   void read_row(std::int64_t row, T* out) const;
 
  private:
+  template <class T>
+  void read_stored_row(std::int64_t row, T* out) const;
+
   Tensor dense_;                  // float or double, contiguous
   std::optional<RawTensor> raw_;  // when not dense
   std::int64_t out_ = 0, in_ = 0;
-  std::int64_t paired_head_ = 0;  // 0: rows as they are stored
+  std::int64_t stored_columns_ = 0;
+  bool transposed_ = false;
+  std::int64_t first_ = 0;                                  // row of what is stored, or column when transposed
+  std::shared_ptr<const std::vector<std::int64_t>> which_;  // null: rows from `first_` on
 };
 
 }  // namespace whence::transformer

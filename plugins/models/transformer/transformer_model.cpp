@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -14,8 +13,9 @@
 #include "backward_rules.h"
 #include "cached_decoder.h"
 #include "checkpoint_generation.h"
-#include "decoder_weights.h"
 #include "padded_batch.h"
+#include "pass_layout.h"
+#include "stack_weights.h"
 #include "text_generation.h"
 #include "value_zeroing_pass.h"
 #include "weight_policy.h"
@@ -35,23 +35,63 @@ struct ModelTrace final : Trace {
   KeyValues key_values;
   std::vector<std::int64_t> lengths;  ///< of the texts
   std::int64_t longest = 0;           ///< L
+  std::int64_t longest_source = 0;    ///< S
 };
 
-PassBytes pass_bytes(const DecoderConfig& c, std::int64_t scratch) {
-  const std::int64_t layers = std::ssize(c.layers);
-  const std::int64_t queries = c.heads * c.head_size, heads = queries + 2 * c.key_value_heads * c.head_size;
-  PassBytes bytes;
+/// Numbers that a pass takes for each of its rows.
+struct RowNumbers {
+  std::int64_t forward = 0, traced = 0, heads = 0, cotangent = 0;
+};
+
+RowNumbers row_numbers(const StackConfig& c, bool crosses) {
+  const AttentionConfig& a = c.attention;
+  const std::int64_t queries = a.heads * a.head_size, heads = queries + 2 * a.key_value_heads * a.head_size;
+  const std::int64_t norms_of_branch = (c.block.input_norms ? 1 : 0) + (c.block.branch_norms ? 1 : 0) +
+                                       (c.block.stream_norms || c.block.residual_from_norm ? 1 : 0);
+  const std::int64_t branches = crosses ? 3 : 2;
   // The stream of a pass and one layer's heads and mixture.
-  bytes.forward_row = kFloat * (2 * c.hidden + heads + queries);
+  RowNumbers numbers{2 * c.hidden + heads + queries, 0, heads, 0};
   // Normed inputs, heads, gates, and once the factors of the inner cotangents.
-  bytes.traced_row = kFloat * (layers * (2 * c.hidden + 2 + heads + 2 * c.inner) + 2 * c.inner);
-  if (c.query_key_norm) bytes.traced_row += kFloat * layers * (queries + heads) / 2;
-  bytes.prefix_row = kFloat * layers * heads;
-  // The cotangent, those of one layer's heads and mixture.
-  bytes.cotangent_row = kFloat * (c.hidden + heads + queries);
-  // The stream, what is added to it and the mixture.
-  bytes.zeroed_row = kFloat * (2 * c.hidden + queries);
-  bytes.most_zeroed_rows = kZeroedRowsTogether;
+  std::int64_t widest = 0;
+  for (const LayerConfig& layer : c.layers) {
+    const ExpertsConfig& e = c.experts;
+    const std::int64_t inner = layer.experts ? e.chosen * e.each.inner + e.shared_inner : c.mlp.inner;
+    const bool gated = layer.experts ? e.each.gated : c.mlp.gated;
+    numbers.traced += branches * norms_of_branch * (c.hidden + 1) + heads + (gated ? 2 : 1) * inner;
+    if (crosses) numbers.traced += queries;
+    if (layer.experts) numbers.traced += e.count + 5 * e.chosen;
+    if (a.norm != HeadNorm::none) numbers.traced += (queries + heads) / 2;
+    if (a.clamp > 0) numbers.traced += heads;
+    widest = std::max(widest, 2 * inner);
+    // What the experts read and make of a row.
+    if (layer.experts) numbers.forward = std::max(numbers.forward, (e.chosen + 4) * c.hidden + heads + queries);
+  }
+  numbers.traced += widest;
+  // The cotangent, those of one layer's heads and mixture, and of a source's keys and values.
+  numbers.cotangent = c.hidden + heads + queries + (crosses ? heads : 0);
+  return numbers;
+}
+
+/// `encoder` may be null.
+PassBytes pass_bytes(const DecoderConfig& decoder, const StackConfig* encoder, std::int64_t scratch) {
+  RowNumbers row = row_numbers(decoder, encoder != nullptr);
+  PassBytes bytes;
+  if (encoder) {
+    // Rows of either side count alike; those of the source have keys and values for every layer of the decoder.
+    const RowNumbers source = row_numbers(*encoder, false);
+    const std::int64_t keys =
+        std::ssize(decoder.layers) * 2 * decoder.attention.key_value_heads * decoder.attention.head_size;
+    row = {std::max(row.forward, source.forward + keys), std::max(row.traced, source.traced + keys), row.heads,
+           std::max(row.cotangent, source.cotangent)};
+  } else {
+    bytes.prefix_row = kFloat * std::ssize(decoder.layers) * row.heads;
+    // The stream, what is added to it and the mixture.
+    bytes.zeroed_row = kFloat * (2 * decoder.hidden + decoder.attention.heads * decoder.attention.head_size);
+    bytes.most_zeroed_rows = kZeroedRowsTogether;
+  }
+  bytes.forward_row = kFloat * row.forward;
+  bytes.traced_row = kFloat * row.traced;
+  bytes.cotangent_row = kFloat * row.cotangent;
   bytes.fixed = scratch;
   return bytes;
 }
@@ -61,151 +101,61 @@ const ModelTrace* trace_of(const Forward& forward, const Model& model) {
                                                            : nullptr;
 }
 
-const std::int64_t* longs(const Tensor& tensor, std::int64_t count, const char* what) {
-  if (!tensor.defined() || tensor.scalar_type() != at::kLong || tensor.numel() != count || !tensor.is_contiguous())
-    throw std::invalid_argument(std::string("expected ") + what + " of int64, one for each text");
-  return tensor.const_data_ptr<std::int64_t>();
-}
-
-/// The asked positions [B,T] as rows of the pass, by text, then by step; rows are filled in by `place`.
-std::vector<ReadRow> read_rows(const Tensor& positions, const std::vector<std::int64_t>& lengths) {
-  const Tensor packed = positions.to(at::kLong).contiguous();
-  const std::int64_t steps = packed.size(1);
-  std::vector<ReadRow> result;
-  for (std::int64_t i = 0; i < packed.numel(); ++i) {
-    const std::int64_t b = i / steps, position = packed.const_data_ptr<std::int64_t>()[i];
-    if (position == -1) continue;
-    if (position < 0 || position >= lengths[static_cast<std::size_t>(b)])
-      throw InputError("sequence " + std::to_string(b) + ": position " + std::to_string(position) +
-                       " is outside the text; expected 0 to " +
-                       std::to_string(lengths[static_cast<std::size_t>(b)] - 1));
-    result.push_back({b, i % steps, position, 0});
-  }
-  return result;
-}
-
-/// Rows after the last one that is read are of no use unless somebody wants to see them.
-std::vector<std::int64_t> needed_ends(const std::vector<ReadRow>& read, const std::vector<std::int64_t>& lengths,
-                                      bool all) {
-  if (all) return lengths;
-  std::vector<std::int64_t> ends(lengths.size(), 0);
-  for (const ReadRow& row : read) {
-    std::int64_t& end = ends[static_cast<std::size_t>(row.text)];
-    end = std::max(end, row.position + 1);
-  }
-  return ends;
-}
-
-/// Whole texts as segments, up to `ends`.
-RowLayout whole_texts(const std::vector<std::int64_t>& ends) {
-  RowLayout layout;
-  for (std::int64_t b = 0; b < std::ssize(ends); ++b) layout.add({b, 0, 0, ends[static_cast<std::size_t>(b)]});
-  return layout;
-}
-
-/// Texts from their first changed rows on, behind what they share with the base.
-RowLayout changed_parts(const SharedPrefix& shared, const ModelTrace& base, const Rotary& rotary,
-                        const std::vector<std::int64_t>& lengths, const std::vector<std::int64_t>& ends) {
-  const std::int64_t batch = std::ssize(lengths);
-  const std::int64_t* texts = longs(shared.sequences, batch, "sequences of the base");
-  const std::int64_t* starts = longs(shared.first_changed, batch, "first changed rows");
-  RowLayout layout;
-  for (std::int64_t b = 0; b < batch; ++b) {
-    const auto own = static_cast<std::size_t>(b);
-    if (texts[b] < 0 || texts[b] >= std::ssize(base.lengths))
-      throw std::invalid_argument("a text shares its beginning with a text that the base does not have");
-    const auto other = static_cast<std::size_t>(texts[b]);
-    if (starts[b] < 0 || starts[b] >= std::min(lengths[own], base.lengths[other]))
-      throw std::invalid_argument("the first changed row of a text lies outside of it or of the base");
-    if (!rotary.same_frequencies(lengths[own], base.lengths[other]))
-      throw std::invalid_argument("a text turns with other frequencies than the text it shares its beginning with");
-    layout.add({b, 0, starts[b], std::max<std::int64_t>(0, ends[own] - starts[b]), &base.key_values, texts[b]});
-  }
-  return layout;
-}
-
-/// Fills in where each read row lies in the pass.
-void place(std::vector<ReadRow>& read, const RowLayout& layout) {
-  for (ReadRow& row : read) {
-    const Segment& segment = layout.segments[static_cast<std::size_t>(row.text)];
-    if (row.position < segment.start)
-      throw std::invalid_argument("a position before the first changed row was asked for");
-    row.row = segment.row + row.position - segment.start;
-  }
-}
-
-/// Rows [R,D] of a pass as [B,L,D], zeros where there is none.
-Tensor padded(const Tensor& rows, const RowLayout& layout, std::int64_t longest) {
-  Tensor result = at::zeros({std::ssize(layout.segments), longest, rows.size(1)}, rows.options());
-  for (const Segment& segment : layout.segments)
-    if (segment.count > 0)
-      result.select(0, segment.text)
-          .narrow(0, segment.start, segment.count)
-          .copy_(rows.narrow(0, segment.row, segment.count));
-  return result;
-}
-
-/// Packed cotangents [C,D] as [B,L,T,D]; with `first_changed_only` [B,1,T,D], the first row of each segment.
-Tensor unpacked(const PackedCotangents& packed, const Tensor& rows, const RowLayout& layout, std::int64_t longest,
-                std::int64_t steps, bool first_changed_only, std::int64_t hidden) {
-  Tensor result = at::zeros({std::ssize(layout.segments), first_changed_only ? 1 : longest, steps, hidden});
-  for (const CotangentSteps& text : packed.texts) {
-    const Segment& segment = layout.segments[static_cast<std::size_t>(text.segment)];
-    const std::int64_t positions = first_changed_only ? 1 : std::ssize(text.offset);
-    for (std::int64_t i = 0; i < positions; ++i)
-      for (std::int64_t k = text.active[static_cast<std::size_t>(i)]; k < std::ssize(text.step); ++k) {
-        const std::int64_t position = first_changed_only ? 0 : segment.start + i;
-        std::copy_n(
-            rows.const_data_ptr<float>() + text.row(i, k) * hidden, hidden,
-            result.mutable_data_ptr<float>() +
-                ((segment.text * result.size(1) + position) * steps + text.step[static_cast<std::size_t>(k)]) * hidden);
-      }
-  }
-  return result;
-}
-
 }  // namespace
 
 TransformerModel::TransformerModel(const Checkpoint& checkpoint, const ModelRequest& request) {
   // Tensors made in inference mode could never take part in a trace.
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
-  DecoderConfig config = read_decoder_config(checkpoint.architecture(), checkpoint.hyper_parameters());
+  TransformerConfig config = read_transformer_config(checkpoint.architecture(), checkpoint.hyper_parameters());
   tokenizer_ = checkpoint.tokenizer();
   WeightReader reader(checkpoint.store(), checkpoint.weight_names());
-  DecoderWeights weights = read_decoder_weights(config, reader);
-  Rotary rotary = read_rotary(config, reader);
+  TransformerWeights weights = read_transformer_weights(config, reader);
   const WeightPolicy policy = choose_weight_policy(request, config);
   const WeightBytes bytes = weight_bytes(config, policy);
+  const DecoderConfig& decoder = config.decoder;
   report_ = {checkpoint.store().description(), reader.unused()};
 
-  info_.kind = ModelKind::decoder_only;
+  info_.kind = checkpoint.architecture().kind;
   info_.name = checkpoint.name();
   info_.architecture = checkpoint.architecture().name;
   info_.class_name = checkpoint.class_name();
-  info_.layers = std::ssize(config.layers);
-  info_.heads = config.heads;
-  info_.hidden = config.hidden;
-  info_.vocabulary = config.vocabulary;
-  info_.max_positions = config.positions;
+  info_.layers = std::ssize(decoder.layers);
+  info_.heads = decoder.attention.heads;
+  info_.hidden = decoder.hidden;
+  info_.embedding = decoder.width;
+  info_.vocabulary = decoder.vocabulary;
+  info_.max_positions = decoder.positions;
   info_.parameters = reader.parameters();
   info_.dtype = request.dtype;
   info_.weights_format = checkpoint.weights_format();
   info_.eos = checkpoint.eos();
+  info_.decoder_start = checkpoint.decoder_start();
   CheckpointGeneration generation = read_checkpoint_generation(checkpoint.path());
   info_.generation = std::move(generation.options);
   no_generation_ = std::move(generation.unsupported);
-  info_.pass_bytes = pass_bytes(config, bytes.scratch);
+  info_.pass_bytes = pass_bytes(decoder, config.encoder ? &*config.encoder : nullptr, bytes.scratch);
   info_.weight_bytes = bytes.resident;
-  info_.mapped_bytes = policy.resident ? weights.embedding.mapped_bytes() : checkpoint.store().byte_size();
+  info_.mapped_bytes =
+      policy.resident ? weights.decoder.stack.embedding.mapped_bytes() : checkpoint.store().byte_size();
   info_.files = checkpoint.files();
-  decoder_ = std::make_unique<Decoder<float>>(std::move(config), std::move(weights), std::move(rotary), policy);
+  if (config.encoder)
+    encoder_ = std::make_unique<Stack<float>>(*config.encoder, std::move(*weights.encoder), policy, Sight::all);
+  decoder_ = std::make_unique<Decoder<float>>(decoder, std::move(weights.decoder), policy);
 }
 
 std::vector<std::int64_t> TransformerModel::text_lengths(const Inputs& inputs) const {
-  if (inputs.source.defined() || inputs.source_embeddings.defined())
+  if (!encoder_ && (inputs.source.defined() || inputs.source_embeddings.defined()))
     throw InputError("a decoder-only model takes no source");
+  if (encoder_ && (!inputs.source.defined() || inputs.source.ids.size(0) != inputs.target.ids.size(0)))
+    throw InputError("an encoder-decoder model needs a source for every target text");
   return checked_lengths(inputs.target, info_.max_positions);
+}
+
+const Stack<float>& TransformerModel::stack(Side side) const {
+  if (side == Side::target) return *decoder_;
+  if (!encoder_) throw InputError("a decoder-only model has no source to embed");
+  return *encoder_;
 }
 
 Generation TransformerModel::generate(const Inputs& inputs, const GenerationConfig& config,
@@ -213,7 +163,7 @@ Generation TransformerModel::generate(const Inputs& inputs, const GenerationConf
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
   if (!no_generation_.empty()) throw ModelError(no_generation_);
-  const auto lengths = checked_lengths(inputs.target, info_.max_positions);
+  const auto lengths = text_lengths(inputs);
   const Tensor padding = padding_mask(lengths, inputs.target.ids.size(1));
   const Tensor ids = checked_ids(inputs.target.ids, padding, info_.vocabulary);
   std::vector<TokenIds> prompts;
@@ -221,32 +171,54 @@ Generation TransformerModel::generate(const Inputs& inputs, const GenerationConf
     const std::int64_t* first = ids.const_data_ptr<std::int64_t>() + static_cast<std::int64_t>(b) * ids.size(1);
     prompts.emplace_back(first, first + lengths[b]);
   }
-  CachedDecoder scorer(*decoder_);
+  SourceTrace source;
+  if (encoder_) encode(inputs, false, nullptr, source);
+  CachedDecoder scorer(*decoder_, encoder_ ? &source.key_values : nullptr);
   return generate_texts(scorer, info_, *tokenizer_, prompts, config, progress);
 }
 
 Tensor TransformerModel::embed(const Tensor& ids, Side side) const {
-  if (side != Side::target) throw InputError("a decoder-only model has no source to embed");
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
+  const Stack<float>& own = stack(side);
   std::vector<std::int64_t> shape(ids.sizes().begin(), ids.sizes().end());
-  shape.push_back(info_.hidden);
-  return decoder_->embed(checked_ids(ids, {}, info_.vocabulary)).view(shape);
+  shape.push_back(own.config().width);
+  return own.embed(checked_ids(ids, {}, own.vocabulary())).view(shape);
 }
 
-Tensor TransformerModel::input_rows(const Inputs& inputs, const RowLayout& layout,
+Tensor TransformerModel::input_rows(const Inputs& inputs, Side side, const RowLayout& layout,
                                     const std::vector<std::int64_t>& lengths) const {
-  const std::int64_t batch = inputs.target.ids.size(0), longest = inputs.target.ids.size(1);
-  const bool given = inputs.target_embeddings.defined();
-  if (given && inputs.target_embeddings.sizes() != at::IntArrayRef({batch, longest, info_.hidden}))
-    throw std::invalid_argument("expected target embeddings [B,L,D] that fit the ids");
-  const Tensor all = given ? inputs.target_embeddings.detach()
-                           : checked_ids(inputs.target.ids, padding_mask(lengths, longest), info_.vocabulary);
+  const Stack<float>& own = stack(side);
+  const Tensor& ids = side == Side::target ? inputs.target.ids : inputs.source.ids;
+  const Tensor& embeddings = side == Side::target ? inputs.target_embeddings : inputs.source_embeddings;
+  const std::int64_t batch = ids.size(0), longest = ids.size(1);
+  const bool given = embeddings.defined();
+  if (given && embeddings.sizes() != at::IntArrayRef({batch, longest, own.config().width}))
+    throw std::invalid_argument("expected embeddings [B,L,E] that fit the ids");
+  const Tensor all = given ? embeddings.detach() : checked_ids(ids, padding_mask(lengths, longest), own.vocabulary());
   std::vector<Tensor> parts;
   for (const Segment& segment : layout.segments)
     parts.push_back(all.select(0, segment.text).narrow(0, segment.start, segment.count));
   const Tensor rows = at::cat(parts);
-  return given ? rows.to(at::kFloat) : decoder_->embed(rows);
+  return given ? rows.to(at::kFloat) : own.embed(rows);
+}
+
+void TransformerModel::encode(const Inputs& inputs, bool traced, std::vector<Tensor>* attentions,
+                              SourceTrace& source) const {
+  const auto lengths = checked_lengths(inputs.source, encoder_->config().positions);
+  const RowLayout layout = whole_texts(lengths);
+  StackPass pass{layout, lengths};
+  pass.attentions = attentions;
+  if (traced) pass.trace = &source.stack;
+  const Tensor states = encoder_->final_states(encoder_->run(input_rows(inputs, Side::source, layout, lengths), pass),
+                                               traced ? &source.final_norm : nullptr);
+  KeyValues& keys = source.key_values;
+  keys.layers = decoder_->cross_key_values(states);
+  keys.value_column = decoder_->shape(0).cross.keys();
+  for (const Segment& segment : layout.segments) {
+    keys.first_row.push_back(segment.row);
+    keys.length.push_back(segment.count);
+  }
 }
 
 Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& request) const {
@@ -265,11 +237,14 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
     if (!base || !base->kept)
       throw std::invalid_argument("a shared prefix needs a pass of this model that was asked to keep its own");
   }
+  if (encoder_ && request.keep_prefix)
+    throw std::invalid_argument("passes of an encoder-decoder model share no prefixes");
 
   std::vector<ReadRow> read = read_rows(request.positions, lengths);
   const auto ends = needed_ends(read, lengths, captures || request.keep_prefix);
   const RowLayout layout =
-      base ? changed_parts(request.shared, *base, decoder_->rotary(), lengths, ends) : whole_texts(ends);
+      base ? changed_parts(request.shared, base->lengths, base->key_values, decoder_->rotary(), lengths, ends)
+           : whole_texts(ends);
   place(read, layout);
 
   auto trace = std::make_unique<ModelTrace>(*this);
@@ -278,17 +253,26 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   trace->lengths = lengths;
   trace->longest = longest;
   Forward result;
-  std::vector<Tensor> attentions, block_inputs;
-  DecoderPass pass{layout, lengths};
+  std::vector<Tensor> attentions, source_attentions, cross_attentions, block_inputs;
+  StackPass pass{layout, lengths};
   if (request.attentions) pass.attentions = &attentions;
   if (request.layer_states) pass.block_inputs = &block_inputs;
-  if (request.trace) pass.trace = &trace->pass.decoder;
+  if (request.trace) pass.trace = &trace->pass.stack;
   if (request.keep_prefix) pass.keep = &trace->key_values;
 
   const std::int64_t steps = request.positions.size(1);
   Tensor logits = at::zeros({batch * steps, info_.vocabulary});
   if (layout.rows() > 0) {
-    const Tensor states = decoder_->run(input_rows(inputs, layout, lengths), pass);
+    if (encoder_) {
+      SourceTrace& source = trace->pass.source.emplace();
+      encode(inputs, request.trace, request.attentions ? &source_attentions : nullptr, source);
+      source.seen_from = behind_sources(layout, source.key_values);
+      pass.source = &source.seen_from;
+      if (request.attentions) pass.cross_attentions = &cross_attentions;
+      trace->longest_source = inputs.source.ids.size(1);
+      for (const std::int64_t length : source.key_values.length) counters_.forward_rows += length;
+    }
+    const Tensor states = decoder_->run(input_rows(inputs, Side::target, layout, lengths), pass);
     ++counters_.forward_passes;
     counters_.forward_rows += layout.rows();
     if (!read.empty()) {
@@ -297,14 +281,16 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
         rows.push_back(row.row);
         places.push_back(row.text * steps + row.step);
       }
-      const Tensor normed =
-          decoder_->normalise_rows(states.index_select(0, at::tensor(rows, at::kLong)), &trace->pass.final_inverse);
-      const Tensor some = decoder_->head().forward(normed);
+      const Tensor some =
+          decoder_->logits(states.index_select(0, at::tensor(rows, at::kLong)), request.trace ? &trace->pass : nullptr);
       counters_.head_rows += some.size(0);
       logits = some.size(0) == logits.size(0) ? some : logits.index_copy_(0, at::tensor(places, at::kLong), some);
-      if (request.trace) trace->pass.final_normed = normed;
     }
     if (request.attentions) result.target_attentions = at::stack(attentions, 1);
+    if (request.attentions && encoder_) {
+      result.source_attentions = at::stack(source_attentions, 1);
+      result.cross_attentions = at::stack(cross_attentions, 1);
+    }
     if (request.layer_states) {
       for (const Tensor& state : block_inputs) result.layer_states.push_back(padded(state, layout, longest));
       result.layer_states.push_back(padded(decoder_->final_states(states), layout, longest));
@@ -312,7 +298,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   }
   result.logits = logits.view({batch, steps, info_.vocabulary});
   if (request.trace || request.keep_prefix) {
-    trace->pass.decoder.layout = layout;
+    trace->pass.stack.layout = layout;
     trace->pass.read = std::move(read);
     result.trace = std::move(trace);
   }
@@ -324,7 +310,7 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   const ModelTrace* trace = trace_of(forward, *this);
   if (!trace || !trace->traced)
     throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
-  if (request.source) throw InputError("a decoder-only model has no source to take gradients at");
+  if (request.source && !encoder_) throw InputError("a decoder-only model has no source to take gradients at");
   const std::int64_t steps =
       cotangents.logits.defined() && cotangents.logits.dim() == 3 ? cotangents.logits.size(1) : 0;
   if (steps == 0 || cotangents.first_step < 0 || cotangents.first_step + steps > forward.logits.size(1) ||
@@ -338,26 +324,32 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   const PassTrace* reference = nullptr;
   if (request.reference) {
     const ModelTrace* other = trace_of(*request.reference, *this);
-    if (!other || !other->traced || other->pass.decoder.layout.position != trace->pass.decoder.layout.position)
+    if (!other || !other->traced || other->pass.stack.layout.position != trace->pass.stack.layout.position)
       throw std::invalid_argument("a reference pass must be a traced pass of this model over the same rows");
     reference = &other->pass;
   }
-  const DecoderRules rules = read_rules(request.rules, reference);
+  std::vector<const StackConfig*> stacks;
+  if (encoder_) stacks.push_back(&encoder_->config());
+  stacks.push_back(&decoder_->config());
+  const DecoderRules rules = read_rules(request.rules, stacks, reference);
 
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
-  const PackedCotangents packed =
-      transformer::pull_back(*decoder_, trace->pass, cotangents.logits.to(at::kFloat).contiguous(),
+  const PulledBack packed =
+      transformer::pull_back(*decoder_, encoder_.get(), trace->pass, cotangents.logits.to(at::kFloat).contiguous(),
                              cotangents.first_step, request.layers, rules);
   ++counters_.backward_passes;
-  counters_.backward_rows += packed.rows;
-  const auto as_asked = [&](const Tensor& rows) {
-    return unpacked(packed, rows, trace->pass.decoder.layout, trace->longest, steps, request.first_changed_only,
-                    info_.hidden);
+  counters_.backward_rows += packed.target.rows + packed.source.rows;
+  const auto as_asked = [&](const Tensor& rows, std::int64_t width) {
+    return unpacked(packed.target, rows, width, trace->pass.stack.layout, trace->longest, steps,
+                    request.first_changed_only);
   };
   Gradients result;
-  if (request.target) result.target = as_asked(packed.embeddings);
-  for (const Tensor& layer : packed.layers) result.layers.push_back(as_asked(layer));
+  if (request.target) result.target = as_asked(packed.target.embeddings, info_.embedding);
+  if (request.source)
+    result.source = unpacked(packed.source, packed.source.embeddings, encoder_->config().width,
+                             trace->pass.source->stack.layout, trace->longest_source, steps, false);
+  for (const Tensor& layer : packed.target.layers) result.layers.push_back(as_asked(layer, info_.hidden));
   return result;
 }
 
@@ -369,8 +361,8 @@ void TransformerModel::zero_values(const Inputs& inputs, const Request& request,
   const RowLayout layout = whole_texts(needed_ends(read, lengths, false));
   place(read, layout);
   if (layout.rows() == 0) return;
-  const std::int64_t rows =
-      visit_zeroed_values(*decoder_, layout, lengths, input_rows(inputs, layout, lengths), read, request.heads, visit);
+  const std::int64_t rows = visit_zeroed_values(
+      *decoder_, layout, lengths, input_rows(inputs, Side::target, layout, lengths), read, request.heads, visit);
   ++counters_.forward_passes;
   counters_.forward_rows += rows;
 }
@@ -382,7 +374,7 @@ Work TransformerModel::work() const {
 
 const void* TransformerModel::query(std::string_view capability) const {
   if (capability == CheckpointReport::kCapability) return &report_;
-  if (capability == ValueZeroing::kCapability) return static_cast<const ValueZeroing*>(this);
+  if (capability == ValueZeroing::kCapability && !encoder_) return static_cast<const ValueZeroing*>(this);
   return nullptr;
 }
 

@@ -11,7 +11,7 @@
 
 namespace whence::transformer {
 
-/// A decoder-only model of the transformer engine.
+/// A model of the transformer engine: a decoder, with or without an encoder that reads a source.
 class TransformerModel : public Model, public ValueZeroing {
  public:
   /// Reads the tokenizer and the small weights; matrices are unpacked when they are first used. Throws ModelError.
@@ -27,16 +27,22 @@ class TransformerModel : public Model, public ValueZeroing {
                       const PullBackRequest& request) const override;
   void zero_values(const Inputs& inputs, const Request& request, const Visitor& visit) const override;
   Work work() const override;
-  /// Offers CheckpointReport and ValueZeroing.
+  /// Offers CheckpointReport and, without an encoder, ValueZeroing.
   const void* query(std::string_view capability) const override;
 
  private:
-  /// Checked lengths of the target texts; refuses what a decoder cannot take.
+  /// Checked lengths of the target texts; refuses inputs for another kind of model.
   std::vector<std::int64_t> text_lengths(const Inputs& inputs) const;
-  /// Embeddings [R,D] of the rows of a layout.
-  Tensor input_rows(const Inputs& inputs, const RowLayout& layout, const std::vector<std::int64_t>& lengths) const;
+  /// Embeddings [R,E] of the rows of a layout of one side.
+  Tensor input_rows(const Inputs& inputs, Side side, const RowLayout& layout,
+                    const std::vector<std::int64_t>& lengths) const;
+  /// Runs the encoder: keys and values of the sources for every layer of the decoder. Keeps what the backward needs
+  /// when `traced`. `attentions` may be null.
+  void encode(const Inputs& inputs, bool traced, std::vector<Tensor>* attentions, SourceTrace& source) const;
+  const Stack<float>& stack(Side side) const;
 
   std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Stack<float>> encoder_;  // null for decoder-only models
   std::unique_ptr<Decoder<float>> decoder_;
   CheckpointReport report_;
   std::string no_generation_;  ///< why the model cannot generate as its checkpoint says, or empty

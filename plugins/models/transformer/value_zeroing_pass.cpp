@@ -19,15 +19,16 @@ std::vector<std::int64_t> zeroed_heads(const std::vector<Tensor>& heads, std::si
 }
 
 /// Mixed values of one read row without the value of each position it sees in turn: [position + 1, H*head].
-void without_each_value(const AttentionShape& shape, const RowLayout& layout, std::size_t layer, const Tensor& rows,
-                        const Tensor& mixed, const ReadRow& read, const std::vector<std::int64_t>& heads, float* out) {
+void without_each_value(const AttentionShape& shape, const ScoreBias<float>* bias, const RowLayout& layout,
+                        std::size_t layer, const Tensor& rows, const Tensor& mixed, const ReadRow& read,
+                        const std::vector<std::int64_t>& heads, float* out) {
   const std::int64_t width = shape.queries(), head = shape.head_size, seen = read.position + 1;
   for (std::int64_t j = 0; j < seen; ++j)
     std::copy_n(mixed.const_data_ptr<float>() + read.row * width, width, out + j * width);
   const Segment& segment =
       layout.segments[static_cast<std::size_t>(layout.segment[static_cast<std::size_t>(read.row)])];
   for (const std::int64_t h : heads) {
-    const auto weights = attention_weights<float>(shape, layout, layer, rows, read.row, h);
+    const auto weights = attention_weights<float>(shape, bias, layout, layer, rows, read.row, h);
     const KeyValueRows<float> source(shape, segment, layer, rows.const_data_ptr<float>(),
                                      h / (shape.heads / shape.key_value_heads));
     for (std::int64_t j = 0; j < seen; ++j)
@@ -42,24 +43,23 @@ std::int64_t visit_zeroed_values(const Decoder<float>& decoder, const RowLayout&
                                  const std::vector<std::int64_t>& lengths, const Tensor& embeddings,
                                  const std::vector<ReadRow>& read, const std::vector<Tensor>& heads,
                                  const ValueZeroing::Visitor& visit) {
-  const std::int64_t layers = std::ssize(decoder.config().layers), head_count = decoder.config().heads;
+  const std::int64_t layers = std::ssize(decoder.config().layers), head_count = decoder.config().attention.heads;
   if (!heads.empty() && std::ssize(heads) != layers)
     throw std::invalid_argument("expected the zeroed heads of every layer");
   for (const Tensor& own : heads)
     if (own.scalar_type() != at::kBool || own.numel() != head_count || !own.is_contiguous())
       throw std::invalid_argument("expected zeroed heads [H] of bool");
-  const RowAngles<float> angles(decoder.rotary(), lengths, layout);
-  Tensor x = embeddings.clone();
-  require_finite_inputs<float>(x);
+  const PassPositions<float> positions(decoder, lengths, layout);
+  Tensor x = decoder.first_states(embeddings, layout, nullptr);
   ForwardMatrices<float> scratch;
   std::int64_t rows_of_layers = layers * layout.rows();
   for (std::int64_t i = 0; i < layers; ++i) {
     const auto layer = static_cast<std::size_t>(i);
     const BlockShape& shape = decoder.shape(layer);
     const BlockForward<float> block(shape, decoder.blocks().weights()[layer], decoder.blocks().forward(layer, scratch));
-    const Tensor rows = block.heads(x, shape.rotary ? &angles : nullptr, nullptr);
+    const Tensor rows = block.heads(x, positions.angles(layer), nullptr);
     Tensor mixed = at::empty({x.size(0), shape.attention.queries()}, x.options());
-    attend<float>(shape.attention, layout, layer, rows, mixed);
+    attend<float>(shape.attention, positions.bias(layer), layout, layer, rows, mixed);
     const Tensor before = x.clone();
     block.finish(mixed, x, nullptr);
     require_finite_states<float>(x, layer);
@@ -76,7 +76,7 @@ std::int64_t visit_zeroed_values(const Decoder<float>& decoder, const RowLayout&
       run_tasks(static_cast<std::int64_t>(end - first), [&](std::int64_t task, std::int64_t) {
         const ReadRow& row = read[first + static_cast<std::size_t>(task)];
         const std::int64_t at = offset[static_cast<std::size_t>(task)];
-        without_each_value(shape.attention, layout, layer, rows, mixed, row, own,
+        without_each_value(shape.attention, positions.bias(layer), layout, layer, rows, mixed, row, own,
                            changed.mutable_data_ptr<float>() + at * mixed.size(1));
         for (std::int64_t j = 0; j <= row.position; ++j)
           std::copy_n(before.const_data_ptr<float>() + row.row * x.size(1), x.size(1),

@@ -1,6 +1,6 @@
 #include "weight_policy.h"
 
-#include "decoder_weights.h"
+#include "stack_weights.h"
 #include "whence/error.h"
 #include "whence/memory.h"
 
@@ -14,7 +14,7 @@ namespace {
 
 }  // namespace
 
-WeightPolicy choose_weight_policy(const ModelRequest& request, const DecoderConfig& config) {
+WeightPolicy choose_weight_policy(const ModelRequest& request, const TransformerConfig& config) {
   WeightPolicy policy;
   if (request.dtype == "mixed" || request.dtype == "bfloat16")
     policy.backward = Precision::bfloat16;

@@ -11,7 +11,7 @@ inline constexpr std::int64_t kPanelWidth = 64;
 /// Bits of a bfloat16: the upper half of a float32.
 using BFloat16Bits = std::uint16_t;
 
-enum class Activation { silu, gelu, gelu_tanh, relu };
+enum class Activation { silu, gelu, gelu_tanh, relu, relu2 };
 
 /// The inner loops of the engine, compiled once for every instruction set. All of them are single-threaded, take
 /// contiguous rows of `count` numbers unless a stride is given, and compute each result in an order that depends on

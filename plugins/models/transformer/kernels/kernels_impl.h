@@ -332,6 +332,12 @@ inline void activation_at(Activation activation, Vector<T> x, Vector<T>& value, 
       value = x < T(0) ? Vector<T>{} : x;  // keeps NaN
       slope = x > T(0) ? broadcast(T(1)) : Vector<T>{};
       return;
+    case Activation::relu2: {
+      const Vector<T> positive = x < T(0) ? Vector<T>{} : x;
+      value = positive * positive;
+      slope = T(2) * positive;
+      return;
+    }
   }
 }
 

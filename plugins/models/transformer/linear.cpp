@@ -1,9 +1,8 @@
-#include "head.h"
+#include "linear.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-#include "finite.h"
 #include "parallel.h"
 #include "tile_products.h"
 
@@ -47,7 +46,8 @@ void multiply_tiles(const std::vector<FactorRows<T>>& tiles, std::int64_t rows, 
 }  // namespace
 
 template <class T>
-Head<T>::Head(Projection weights, WeightPolicy policy) : weights_(std::move(weights)), policy_(policy) {
+Linear<T>::Linear(Projection weights, WeightPolicy policy) : weights_(std::move(weights)), policy_(policy) {
+  if (weights_.bias.defined()) weights_.bias = weights_.bias.to(c10::CppTypeToScalarType<T>::value).contiguous();
   for (std::int64_t first = 0; first < weights_.out(); first += kSlice) {
     auto slice = std::make_unique<Slice>();
     slice->first = first;
@@ -57,48 +57,50 @@ Head<T>::Head(Projection weights, WeightPolicy policy) : weights_(std::move(weig
 }
 
 template <class T>
-const PackedMatrix<T>& Head<T>::forward_of(Slice& slice, PackedMatrix<T>& scratch) const {
+const PackedMatrix<T>& Linear<T>::forward_of(Slice& slice, PackedMatrix<T>& scratch) const {
   return slice.forward.get(policy_.resident, scratch, [&](PackedMatrix<T>& into) {
     weights_.pack_forward(policy_.forward, slice.first, slice.count, into);
   });
 }
 
 template <class T>
-const PackedMatrix<T>& Head<T>::backward_of(Slice& slice, PackedMatrix<T>& scratch) const {
+const PackedMatrix<T>& Linear<T>::backward_of(Slice& slice, PackedMatrix<T>& scratch) const {
   return slice.backward.get(policy_.resident, scratch, [&](PackedMatrix<T>& into) {
     weights_.pack_backward(policy_.backward, slice.first, slice.count, into);
   });
 }
 
 template <class T>
-Tensor Head<T>::forward(const Tensor& rows) const {
+Tensor Linear<T>::forward(const Tensor& rows) const {
   const std::int64_t count = rows.size(0), depth = rows.size(1);
-  Tensor logits = at::empty({count, vocabulary()}, rows.options());
+  Tensor result = at::empty({count, out()}, rows.options());
   const T* x = rows.const_data_ptr<T>();
   const auto tiles = factor_tiles<T>(policy_.forward, count, depth, [&](std::int64_t row) { return x + row * depth; });
   PackedMatrix<T> scratch;
   for (const auto& slice : slices_)
-    multiply_tiles(tiles, count, forward_of(*slice, scratch), logits.data_ptr<T>() + slice->first, vocabulary(),
+    multiply_tiles(tiles, count, forward_of(*slice, scratch), result.data_ptr<T>() + slice->first, out(),
                    /*add=*/false);
-  require_finite<T>(logits, "head: logits");
-  return logits;
+  if (weights_.bias.defined())
+    for (std::int64_t r = 0; r < count; ++r)
+      kernels<T>().add_scaled(weights_.bias.const_data_ptr<T>(), T(1), out(), result.data_ptr<T>() + r * out());
+  return result;
 }
 
 template <class T>
-Tensor Head<T>::pull_back(const Tensor& cotangents) const {
+Tensor Linear<T>::pull_back(const Tensor& cotangents) const {
   const std::int64_t count = cotangents.size(0);
   Tensor result = at::zeros({count, weights_.in()}, cotangents.options());
   const T* c = cotangents.const_data_ptr<T>();
   PackedMatrix<T> scratch;
   for (const auto& slice : slices_) {
     const auto tiles = factor_tiles<T>(policy_.backward, count, slice->count,
-                                       [&](std::int64_t row) { return c + row * vocabulary() + slice->first; });
+                                       [&](std::int64_t row) { return c + row * out() + slice->first; });
     multiply_tiles(tiles, count, backward_of(*slice, scratch), result.data_ptr<T>(), weights_.in(), /*add=*/true);
   }
   return result;
 }
 
-template class Head<float>;
-template class Head<double>;
+template class Linear<float>;
+template class Linear<double>;
 
 }  // namespace whence::transformer

@@ -6,20 +6,19 @@
 
 namespace whence::transformer {
 
-/// The matrix that turns normed rows into logits, worked on in slices of the vocabulary. [thread: any]
+/// A projection outside of the blocks, worked on in slices of its outputs: the head, above all. [thread: any]
 template <class T>
-class Head {
+class Linear {
  public:
-  /// Entries of the vocabulary in a slice.
+  /// Outputs in a slice.
   static constexpr std::int64_t kSlice = 8192;
 
-  /// The gain of `weights` is that of the final norm.
-  Head(Projection weights, WeightPolicy policy);
+  Linear(Projection weights, WeightPolicy policy);
 
-  std::int64_t vocabulary() const { return weights_.out(); }
-  /// Normed rows [R,D] before the gain -> logits [R,V]. Throws ModelError when some are not finite.
+  std::int64_t out() const { return weights_.out(); }
+  /// Rows [R,in] -> [R,out].
   Tensor forward(const Tensor& rows) const;
-  /// Cotangents of the logits [R,V] -> of the normed rows, [R,D].
+  /// Cotangents [R,out] -> [R,in].
   Tensor pull_back(const Tensor& cotangents) const;
 
  private:

@@ -1,0 +1,78 @@
+#include "mlp.h"
+
+namespace whence::transformer {
+namespace {
+
+/// Below this difference of gates, "deeplift" takes the derivative (the reference toolkit's threshold).
+constexpr double kSameGate = 1e-10;
+
+}  // namespace
+
+template <class T>
+MlpTrace MlpForward<T>::trace(const Tensor& like, std::int64_t rows) const {
+  MlpTrace result;
+  result.before_activation = empty_rows(like, rows, config_.inner);
+  if (config_.gated) result.up = empty_rows(like, rows, config_.inner);
+  return result;
+}
+
+template <class T>
+void MlpForward<T>::prepare(Workspace& own) const {
+  if (own.input.defined()) return;
+  own.input = FactorRows<T>(kRowsPerTile, matrices_.up.depth(), matrices_.up.precision());
+  own.inner = FactorRows<T>(kRowsPerTile, config_.inner, matrices_.down.precision());
+}
+
+template <class T>
+MlpPullBack<T>::MlpPullBack(const MlpConfig& config, const MlpBackwardMatrices<T>& matrices, const MlpTrace& trace,
+                            const MlpRules& rules)
+    : config_(config), matrices_(matrices), trace_(trace) {
+  const std::int64_t rows = trace.before_activation.size(0), inner = config.inner;
+  slope_ = empty_rows(trace.before_activation, rows, inner);
+  activated_ = empty_rows(trace.before_activation, rows, inner);
+  const auto factor = static_cast<T>(rules.gate_factor);
+  struct Nothing {};
+  for_tiles<Nothing>(rows, [&](std::int64_t first, std::int64_t count, Nothing&) {
+    std::vector<T> other(static_cast<std::size_t>(rules.reference ? inner : 0));
+    for (std::int64_t row = first; row < first + count; ++row) {
+      const T* x = data<T>(trace_.before_activation) + row * inner;
+      T *slope = data<T>(slope_) + row * inner, *active = data<T>(activated_) + row * inner;
+      kernels<T>().activate(config_.activation, x, inner, active, slope);
+      if (rules.reference) {
+        const T* start = data<T>(rules.reference->before_activation) + row * inner;
+        kernels<T>().activate(config_.activation, start, inner, other.data(), nullptr);
+        for (std::int64_t i = 0; i < inner; ++i)
+          if (const T way = x[i] - start[i]; std::abs(way) >= static_cast<T>(kSameGate))
+            slope[i] = (active[i] - other[i]) / way;
+      }
+      if (!config_.gated) continue;
+      kernels<T>().multiply(slope, data<T>(trace_.up) + row * inner, inner, slope);
+      if (factor == 1) continue;
+      kernels<T>().scale(slope, factor, inner, slope);
+      kernels<T>().scale(active, factor, inner, active);
+    }
+  });
+}
+
+template <class T>
+void MlpPullBack<T>::prepare(Workspace& own) const {
+  if (own.outer.defined()) return;
+  own.outer = FactorRows<T>(kRowsPerTile, matrices_.down.depth(), matrices_.down.precision());
+  own.inner = FactorRows<T>(kRowsPerTile, matrices_.gate_up.depth(), matrices_.gate_up.precision());
+}
+
+template <class T>
+T MlpPullBack<T>::dot_with_inner(std::int64_t traced, std::int64_t column, std::int64_t columns, const T* x) const {
+  const std::int64_t at = traced * config_.inner + column;
+  T active[kPanelWidth];
+  kernels<T>().activate(config_.activation, data<T>(trace_.before_activation) + at, columns, active, nullptr);
+  if (config_.gated) kernels<T>().multiply(active, data<T>(trace_.up) + at, columns, active);
+  return kernels<T>().dot(active, x, columns);
+}
+
+template class MlpForward<float>;
+template class MlpForward<double>;
+template class MlpPullBack<float>;
+template class MlpPullBack<double>;
+
+}  // namespace whence::transformer
