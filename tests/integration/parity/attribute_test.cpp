@@ -83,11 +83,15 @@ TEST_P(AttributeParity, ReproducesTheReference) {
     for (const Token& token : texts.at(0).sequence.target) ids.push_back(token.id);
     EXPECT_EQ(ids, expected.at("generated_ids").get<TokenIds>());
     EXPECT_EQ(texts[0].generated_text, expected.at("generated_text").get<std::string>());
-    // Generated text that tokenises differently was attributed as tokenised again by the reference.
-    if (!expected.contains("target_attributions") || !expected.at("roundtrip").get<bool>()) return;
+    // Generated text that tokenises differently was attributed as tokenised again by the reference, with an end mark
+    // behind the targets of encoder-decoders.
+    if (!expected.contains("target_attributions") || !expected.at("roundtrip").get<bool>() ||
+        expected.at("target_ids").get<TokenIds>() != ids)
+      return;
   }
 
   host::AttributeOptions options;
+  options.attribute_target = one.at("attribute_target") == true;
   if (const json& kwargs = one.at("attribute_kwargs"); kwargs.is_object())
     options.eos_baseline = kwargs.value("include_eos_baseline", false);
   const AttributionOutput got = host::attribute(subject, plugins(), texts, attribution_spec(one), options);

@@ -34,7 +34,7 @@ class FakeModel final : public Model, public ValueZeroing {
     info_.kind = kind;
     info_.name = info_.architecture = "fake";
     info_.layers = info_.heads = 2;
-    info_.hidden = kHidden;
+    info_.hidden = info_.embedding = kHidden;
     info_.vocabulary = kVocabulary;
     info_.max_positions = 64;
     info_.dtype = "float32";

@@ -35,7 +35,6 @@ struct Prepared {
   DecoderConfig config;
   RandomTensors random{kType<T>, 31};
   DecoderWeights weights;
-  Rotary rotary;
   Decoder<T> decoder;
   oracle::Decoder reference;
   std::vector<Tensor> embeddings, baselines;
@@ -44,9 +43,8 @@ struct Prepared {
   explicit Prepared(Activation activation)
       : config(config_with(activation)),
         weights(random_weights(config, random)),
-        rotary(config.rotary),
-        decoder(config, weights, rotary, {}),
-        reference(config, weights, rotary) {
+        decoder(config, weights, {}),
+        reference(config, weights) {
     for (const std::int64_t length : kLengths) {
       embeddings.push_back(random({length, config.hidden}));
       baselines.push_back(random({length, config.hidden}));
@@ -58,9 +56,9 @@ struct Prepared {
   static DecoderConfig config_with(Activation activation) {
     DecoderConfig config = small_config(3);
     config.layers[1].window = 7;
-    config.query_key_norm = true;
-    config.mlp_bias = Presence::always;
-    config.activation = activation;
+    config.attention.norm = HeadNorm::each;
+    config.mlp.bias = Presence::always;
+    config.mlp.activation = activation;
     return config;
   }
 };
@@ -74,7 +72,8 @@ class Rules : public ::testing::TestWithParam<RulesCase> {
     const Prepared<T> prepared(GetParam().activation);
     const TracedDecoder<T> traced(prepared.decoder, prepared.embeddings, kPositions);
     const TracedDecoder<T> baseline(prepared.decoder, prepared.baselines, kPositions);
-    const DecoderRules rules = read_rules(GetParam().rules, GetParam().deeplift() ? &baseline.trace() : nullptr);
+    const DecoderRules rules =
+        read_rules(GetParam().rules, {&prepared.config}, GetParam().deeplift() ? &baseline.trace() : nullptr);
     const auto got = traced.gradients(prepared.cotangents, 0, kLayers, rules);
     for (std::size_t b = 0; b < kLengths.size(); ++b) {
       oracle::Rules reference = GetParam().reference;
@@ -97,7 +96,8 @@ TEST_P(Rules, ChangeTheGradients) {
   const Prepared<double> prepared(GetParam().activation);
   const TracedDecoder<double> traced(prepared.decoder, prepared.embeddings, kPositions);
   const TracedDecoder<double> baseline(prepared.decoder, prepared.baselines, kPositions);
-  const DecoderRules rules = read_rules(GetParam().rules, GetParam().deeplift() ? &baseline.trace() : nullptr);
+  const DecoderRules rules =
+      read_rules(GetParam().rules, {&prepared.config}, GetParam().deeplift() ? &baseline.trace() : nullptr);
   const auto plain = traced.gradients(prepared.cotangents, 0, {}).back();
   const auto changed = traced.gradients(prepared.cotangents, 0, {}, rules).back();
   EXPECT_FALSE(relatively_near(changed[1], plain[1], 1e-3));
@@ -137,10 +137,11 @@ TEST(RulesOfTheGradient, ChangeNothing) {
                                          {"softmax", "gradient"},
                                          {"attention_product", "gradient"},
                                          {"gate_product", "gradient"}},
-                                        nullptr);
-  const DecoderRules by_one = read_rules({{"attention_product", "scaled", 1}, {"gate_product", "scaled", 1}}, nullptr);
+                                        {&prepared.config}, nullptr);
+  const DecoderRules by_one =
+      read_rules({{"attention_product", "scaled", 1}, {"gate_product", "scaled", 1}}, {&prepared.config}, nullptr);
   // Where reference and input are the same, the slope between them is the derivative.
-  const DecoderRules from_itself = read_rules({{"activation", "deeplift"}}, &traced.trace());
+  const DecoderRules from_itself = read_rules({{"activation", "deeplift"}}, {&prepared.config}, &traced.trace());
   for (const DecoderRules& rules : {named, by_one, from_itself}) {
     const auto got = traced.gradients(prepared.cotangents, 0, kLayers, rules);
     for (std::size_t i = 0; i < plain.size(); ++i)
@@ -148,8 +149,9 @@ TEST(RulesOfTheGradient, ChangeNothing) {
   }
 }
 
-std::string error_of(const std::vector<BackwardRule>& rules, const PassTrace* reference = nullptr) {
-  return testing::text_of_error<ConfigError>([&] { read_rules(rules, reference); });
+std::string error_of(const std::vector<BackwardRule>& rules, const PassTrace* reference = nullptr,
+                     const StackConfig& stack = small_config(2)) {
+  return testing::text_of_error<ConfigError>([&] { read_rules(rules, {&stack}, reference); });
 }
 
 TEST(RulesThatCannotBe, AreNamed) {
@@ -159,8 +161,9 @@ TEST(RulesThatCannotBe, AreNamed) {
   EXPECT_EQ(error_of({{"activation", "deep_lift"}}),
             "unknown backward rule of activation 'deep_lift'; did you mean 'deeplift'? known: deeplift, gradient");
   EXPECT_EQ(error_of({{"norm", "deeplift"}}), "unknown backward rule of norm 'deeplift'; known: frozen, gradient");
-  EXPECT_THROW(read_rules({{"nrom", "frozen"}}, nullptr), UnknownName);
-  EXPECT_THROW(read_rules({{"norm", "deeplift"}}, nullptr), UnknownName);
+  const DecoderConfig plain = small_config(2);
+  EXPECT_THROW(read_rules({{"nrom", "frozen"}}, {&plain}, nullptr), UnknownName);
+  EXPECT_THROW(read_rules({{"norm", "deeplift"}}, {&plain}, nullptr), UnknownName);
   EXPECT_EQ(error_of({{"norm", "frozen"}, {"softmax", "frozen"}, {"norm", "gradient"}}),
             "backward rules: two rules for the operation norm; give one");
   EXPECT_EQ(error_of({{"activation", "deeplift"}}),
@@ -173,6 +176,47 @@ TEST(RulesThatCannotBe, AreNamed) {
   const std::string unused = "a reference pass is given, but no backward rule uses it; add deeplift of activation";
   EXPECT_EQ(error_of({}, &reference), unused);
   EXPECT_EQ(error_of({{"activation", "gradient"}, {"norm", "frozen"}}, &reference), unused);
+}
+
+DecoderConfig with_experts(bool gated) {
+  DecoderConfig config = small_config(2);
+  config.mlp.gated = gated;
+  config.experts.count = 4;
+  config.experts.chosen = 2;
+  config.experts.each = config.mlp;
+  config.layers[1].experts = true;
+  return config;
+}
+
+TEST(RulesThatCannotBe, IncludeThoseOfGatesThatAModelLacks) {
+  const std::vector<BackwardRule> rule = {{"gate_product", "scaled", 0.5}};
+  const std::string text =
+      "backward rule scaled of gate_product: the feed-forward networks of the model have no gates; leave the rule out";
+  DecoderConfig plain = small_config(2);
+  plain.mlp.gated = false;
+  EXPECT_EQ(error_of(rule, nullptr, plain), text);
+  EXPECT_EQ(error_of(rule, nullptr, with_experts(false)), text);
+  EXPECT_EQ(error_of({{"gate_product", "gradient"}}, nullptr, plain), "nothing was thrown");
+  EXPECT_EQ(error_of(rule, nullptr, with_experts(true)), "nothing was thrown");
+  // Gates of experts, or of one of two stacks, are enough.
+  DecoderConfig experts_alone = with_experts(true);
+  experts_alone.mlp.gated = false;
+  EXPECT_EQ(error_of(rule, nullptr, experts_alone), "nothing was thrown");
+  const DecoderConfig gated = small_config(1);
+  EXPECT_EQ(read_rules(rule, {&plain, &gated}, nullptr).gate_factor, 0.5);
+  EXPECT_EQ(testing::text_of_error<ConfigError>([&] { read_rules(rule, {&plain, &plain}, nullptr); }), text);
+}
+
+TEST(RulesThatCannotBe, IncludeSlopesBetweenExperts) {
+  const PassTrace reference;
+  const std::vector<BackwardRule> rule = {{"activation", "deeplift"}};
+  const std::string text =
+      "backward rule deeplift of activation: tokens of the model choose among experts, and a reference may choose "
+      "others, so that there is no slope between them; use the rule gradient";
+  EXPECT_EQ(error_of(rule, &reference, with_experts(true)), text);
+  const DecoderConfig experts = with_experts(true), dense = small_config(2);
+  EXPECT_EQ(testing::text_of_error<ConfigError>([&] { read_rules(rule, {&experts, &dense}, &reference); }), text);
+  EXPECT_EQ(error_of(rule, &reference), "nothing was thrown");
 }
 
 }  // namespace

@@ -36,11 +36,41 @@ inline std::filesystem::path own_model(const std::string& name) {
   return std::filesystem::path(WHENCE_TEST_DATA) / "models" / name;
 }
 
-/// The checkpoints of tools/fixtures/make_llama_family.py.
-inline constexpr const char* kOwnModels[] = {"mistral_window", "qwen2_window",   "qwen3",         "smollm3",
-                                             "llama_bias",     "llama_linear",   "llama_dynamic", "llama_llama3",
-                                             "llama_yarn",     "llama_longrope", "llama_sharded", "llama_bf16",
-                                             "llama_bare",     "llama_gguf",     "qwen3_gguf"};
+/// The checkpoints of tools/fixtures/make_llama_family.py, and those of make_gguf_architectures.py from qwen2_gguf on.
+inline constexpr const char* kOwnModels[] = {"mistral_window",
+                                             "qwen2_window",
+                                             "qwen3",
+                                             "smollm3",
+                                             "llama_bias",
+                                             "llama_linear",
+                                             "llama_dynamic",
+                                             "llama_llama3",
+                                             "llama_yarn",
+                                             "llama_longrope",
+                                             "llama_sharded",
+                                             "llama_bf16",
+                                             "llama_bare",
+                                             "llama_gguf",
+                                             "qwen3_gguf",
+                                             "qwen2_gguf",
+                                             "gemma_gguf",
+                                             "gemma2_gguf",
+                                             "gemma3_gguf",
+                                             "phi2_gguf",
+                                             "phi3_gguf",
+                                             "phi3_longrope_gguf",
+                                             "gpt2_gguf",
+                                             "gptneox_gguf",
+                                             "gptneox_sequential_gguf",
+                                             "falcon_gguf",
+                                             "falcon_new_gguf",
+                                             "mpt_gguf",
+                                             "starcoder2_gguf",
+                                             "stablelm_gguf",
+                                             "stablelm_parallel_gguf",
+                                             "olmo2_gguf",
+                                             "granite_gguf",
+                                             "mixtral_gguf"};
 inline ModelRequest request_for_own(const std::string& name) {
   return request_for(name.ends_with("_gguf") ? own_model(name) / "model.gguf" : own_model(name));
 }

@@ -1,4 +1,5 @@
 // Gradients of stored checkpoints at the inputs of all layers, from the files to the numbers, against autograd.
+#include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 
 #include "checkpoint_oracle.h"
@@ -17,7 +18,8 @@ void expect_autograd(const ModelRequest& request, const std::vector<TokenIds>& t
   const oracle::Decoder reference = StoredDecoder(request).for_autograd();
   std::vector<std::int64_t> layers;
   for (std::int64_t i = 0; i <= model->info().layers; ++i) layers.push_back(i);
-  const Forward forward = model->forward({pad(texts)}, {positions(asked), false, false, /*trace=*/true});
+  const Forward forward =
+      model->forward({pad(texts)}, {positions(asked), false, /*layer_states=*/true, /*trace=*/true});
   const std::int64_t steps = std::ssize(asked.front());
   RandomTensors random(at::kFloat);
   const Tensor cotangents = random({std::ssize(texts), steps, model->info().vocabulary});
@@ -25,7 +27,11 @@ void expect_autograd(const ModelRequest& request, const std::vector<TokenIds>& t
   pull_back.layers = layers;
   const Gradients got = model->pull_back(forward, {cotangents}, pull_back);
   ASSERT_EQ(got.layers.size(), layers.size());
-  EXPECT_TRUE(relatively_near(got.layers[0], got.target, 0));
+  // Where nothing is done to the embeddings, they are what the first block takes.
+  const TokenIds& first = texts.front();
+  const Tensor taken = forward.layer_states[0][0].narrow(0, 0, std::ssize(first));
+  if (at::equal(taken, model->embed(pad({first}).ids, Side::target)[0]))
+    EXPECT_TRUE(relatively_near(got.layers[0], got.target, 0));
   for (std::int64_t b = 0; b < std::ssize(texts); ++b) {
     const auto& text = texts[static_cast<std::size_t>(b)];
     const auto& read = asked[static_cast<std::size_t>(b)];
@@ -46,12 +52,15 @@ void expect_autograd(const ModelRequest& request, const std::vector<TokenIds>& t
   }
 }
 
+/// Rounding of single precision adds up over the layers of random weights, relative to the largest number of a step.
+constexpr double kWholeModel = 5e-5;
+
 class ModelBackward : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ModelBackward, EqualsAutograd) {
   const auto expected = read_json(own_model(GetParam()) / "expected.json");
   expect_autograd(request_for_own(GetParam()), expected["texts"].get<std::vector<TokenIds>>(),
-                  {{8, 0, 4, 4, 7, 3}, {15, 23, 3, 0, 22, 11}}, 1e-5);
+                  {{8, 0, 4, 4, 7, 3}, {15, 23, 3, 0, 22, 11}}, kWholeModel);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stored, ModelBackward, ::testing::ValuesIn(kOwnModels),
@@ -72,11 +81,11 @@ TEST(SmolLm2, ItsBackwardEqualsAutograd) {
   const StoredDecoder stored(request);
   const oracle::Decoder reference = stored.for_autograd();
   RandomTensors random(at::kFloat);
-  const Tensor cotangents = random({1, 2, stored.config.vocabulary});
+  const Tensor cotangents = random({1, 2, stored.config.decoder.vocabulary});
   const Tensor embeddings = reference.embed(at::tensor(text, at::kLong));
   const auto expected = oracle::gradients(reference, embeddings, length, asked, cotangents[0], layers);
 
-  const Decoder<double> decoder(stored.config, stored.weights, stored.rotary, {.resident = false});
+  const Decoder<double> decoder(stored.config.decoder, stored.weights.decoder, {.resident = false});
   const auto in_double =
       TracedDecoder<double>(decoder, {embeddings}, {asked}).gradients(cotangents.to(at::kDouble), 0, layers);
   const auto model = load_model(request);

@@ -12,7 +12,7 @@ namespace whence::transformer {
 template <class T>
 class TracedDecoder {
  public:
-  /// `embeddings` [L,D] of each text; `positions` of its steps, as many for each text, -1 where there is none.
+  /// `embeddings` [L,E] of each text; `positions` of its steps, as many for each text, -1 where there is none.
   TracedDecoder(const Decoder<T>& decoder, const std::vector<Tensor>& embeddings,
                 const std::vector<std::vector<std::int64_t>>& positions)
       : decoder_(decoder), steps_(std::ssize(positions.front())) {
@@ -30,13 +30,12 @@ class TracedDecoder {
         trace_.read.push_back({b, t, position, rows.back()});
       }
     }
-    DecoderPass pass{layout, lengths};
-    pass.trace = &trace_.decoder;
+    StackPass pass{layout, lengths};
+    pass.trace = &trace_.stack;
     states_ = decoder.run(at::cat(embeddings), pass);
-    trace_.final_normed =
-        decoder.normalise_rows(states_.index_select(0, at::tensor(rows, at::kLong)), &trace_.final_inverse);
-    logits_ = at::zeros({std::ssize(embeddings) * steps_, decoder.head().vocabulary()}, states_.options());
-    logits_.index_copy_(0, at::tensor(places, at::kLong), decoder.head().forward(trace_.final_normed));
+    const Tensor read_logits = decoder.logits(states_.index_select(0, at::tensor(rows, at::kLong)), &trace_);
+    logits_ = at::zeros({std::ssize(embeddings) * steps_, read_logits.size(1)}, states_.options());
+    logits_.index_copy_(0, at::tensor(places, at::kLong), read_logits);
     logits_ = logits_.view({std::ssize(embeddings), steps_, -1});
   }
 
@@ -44,11 +43,12 @@ class TracedDecoder {
   const Tensor& logits() const { return logits_; }  ///< [B,T,V]
   const Tensor& states() const { return states_; }  ///< [R,D] what comes out of the last block
 
-  /// Gradients [L,T',D] at each of the layers, then at the embeddings, of every text.
+  /// Gradients [L,T',D] at each of the layers, then [L,T',E] at the embeddings, of every text.
   std::vector<std::vector<Tensor>> gradients(const Tensor& cotangents, std::int64_t first_step,
                                              const std::vector<std::int64_t>& layers,
                                              const DecoderRules& rules = {}) const {
-    const PackedCotangents packed = pull_back(decoder_, trace_, cotangents, first_step, layers, rules);
+    const PackedCotangents packed =
+        pull_back<T>(decoder_, /*encoder=*/nullptr, trace_, cotangents, first_step, layers, rules).target;
     std::vector<std::vector<Tensor>> result;
     for (const Tensor& layer : packed.layers) result.push_back(unpacked(packed, layer, cotangents.size(1)));
     result.push_back(unpacked(packed, packed.embeddings, cotangents.size(1)));
@@ -58,7 +58,7 @@ class TracedDecoder {
  private:
   std::vector<Tensor> unpacked(const PackedCotangents& packed, const Tensor& rows, std::int64_t steps) const {
     std::vector<Tensor> result;
-    for (const Segment& segment : trace_.decoder.layout.segments)
+    for (const Segment& segment : trace_.stack.layout.segments)
       result.push_back(at::zeros({segment.count, steps, rows.size(1)}, rows.options()));
     for (const CotangentSteps& text : packed.texts)
       for (std::int64_t i = 0; i < std::ssize(text.offset); ++i)

@@ -50,13 +50,13 @@ class ZeroedValues : public ::testing::TestWithParam<const char*> {
     const oracle::Block& block = reference.blocks()[i];
     const auto state_without = [&](std::int64_t position) {
       const Tensor mixed =
-          oracle::attend(block.shape().attention, pass.heads[i], {}, nullptr, [&](const Tensor& values) {
+          oracle::attend_rows(block.attention(), pass.heads[i], pass.biases[i], {}, nullptr, [&](const Tensor& values) {
             Tensor rest = values.clone();
             for (std::int64_t h = 0; h < rest.size(0); ++h)
               if (position >= 0 && heads[h].item<bool>()) rest[h][position].zero_();
             return rest;
           });
-      const Tensor state = block.finish(mixed.narrow(0, row, 1), pass.block_inputs[i].narrow(0, row, 1));
+      const Tensor state = block.finish(mixed.narrow(0, row, 1), pass.streams[i].narrow(0, row, 1));
       return (layer + 1 == model->info().layers ? reference.final_states(state) : state).squeeze(0);
     };
     std::vector<Tensor> zeroed;
