@@ -1,5 +1,6 @@
 #include "checkpoint.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include "checkpoint_tokenizer.h"
@@ -77,7 +78,7 @@ std::optional<Architecture> match(const ArchitectureName& name, const HyperParam
     const Architecture architecture = Architecture::parse(file);
     for (const auto& candidate : architecture.*name.names) {
       if (candidate == name.text && applies(architecture, checkpoint)) return architecture;
-      known.push_back(candidate);
+      if (std::find(known.begin(), known.end(), candidate) == known.end()) known.push_back(candidate);
     }
   }
   return std::nullopt;
