@@ -35,8 +35,9 @@ TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::s
   return ids;
 }
 
-TokenIds encode_prompt(const Model& model, const InputText& input) {
-  TokenIds ids = encode(model.tokenizer(), input, input.text, Side::target, true);
+/// Ids of a text that cannot do without any: a prompt, which stays open, or a source.
+TokenIds encode_text(const Model& model, const InputText& input, Side side) {
+  TokenIds ids = encode(model.tokenizer(), input, input.text, side, side == Side::target);
   if (ids.empty())
     throw InputError(place_of(input) + ": the tokenizer makes no token of " + quoted(input.text) +
                      "; give another text");
@@ -79,10 +80,7 @@ TokenIds encode_forced(const Model& model, const InputText& input, const TokenId
 
 /// Ids of the source of an encoder-decoder, with the marks that its tokenizer adds.
 TokenIds encode_source(const Model& model, const InputText& input) {
-  TokenIds ids = encode(model.tokenizer(), input, input.text, Side::source, false);
-  if (ids.empty())
-    throw InputError(place_of(input) + ": the tokenizer makes no token of " + quoted(input.text) +
-                     "; give another text");
+  TokenIds ids = encode_text(model, input, Side::source);
   check_length(model, input, ids.size(), "the source", 0);
   return ids;
 }
@@ -239,7 +237,7 @@ std::vector<PreparedText> prepare_sequences(const Model& model, const std::vecto
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     check_input(inputs[i]);
     if (has_source) sources.push_back(encode_source(model, inputs[i]));
-    TokenIds prompt = has_source ? decoder_start(model) : encode_prompt(model, inputs[i]);
+    TokenIds prompt = has_source ? decoder_start(model) : encode_text(model, inputs[i], Side::target);
     prompt_lengths.push_back(std::ssize(prompt));
     if (inputs[i].generated) {
       ids.push_back(has_source ? encode_target(model, inputs[i], std::move(prompt))

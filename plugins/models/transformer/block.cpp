@@ -15,15 +15,6 @@ BranchTrace branch_trace(const BranchNorms& norms, const Tensor& like, std::int6
           norm_trace(norms.branch, like, rows, width), norm_trace(norms.after, like, rows, width)};
 }
 
-/// out = the norm of x, which may be `out`; keeps what the backward needs in row `row` of `trace`, unless it is null.
-template <class T>
-void norm_row(const Norm& norm, const T* x, std::int64_t size, NormTrace* trace, std::int64_t row, T* out) {
-  T* normed = trace ? data<T>(trace->normed) + row * size : out;
-  const T inverse = normalise(norm, x, size, normed);
-  if (trace) data<T>(trace->inverse)[row] = inverse;
-  apply_gain<T>(norm, normed, 0, size, out);
-}
-
 /// Adds what a branch makes of a tile to the stream.
 template <class T>
 class Addition {
@@ -172,11 +163,7 @@ Tensor BlockForward<T>::heads(Tensor& x, const RowAngles<T>* angles, BlockTrace*
     if (!tile.defined()) tile = FactorRows<T>(kRowsPerTile, hidden, matrix.precision());
     read_branch(weights_.attention_norms, trace ? &trace->attention : nullptr, first, count, hidden,
                 stream + first * hidden, [&](std::int64_t r, const T* row) { tile.put(r, 0, row, nullptr, hidden); });
-    project(tile, matrix, weights_.attention.query_key_value.bias, count,
-            [&](std::int64_t column, std::int64_t columns, const T* block) {
-              for (std::int64_t r = 0; r < count; ++r)
-                std::copy_n(block + r * kPanelWidth, columns, out + (first + r) * width + column);
-            });
+    project_into(tile, matrix, weights_.attention.query_key_value.bias, count, out + first * width);
     for (std::int64_t row = first; row < first + count; ++row) {
       T* vector = out + row * width;
       if (norms)
@@ -207,7 +194,7 @@ void BlockForward<T>::add_attention(const BranchNorms& norms, const Projection& 
                                     std::int64_t count, Tensor& x, BranchTrace* trace, Workspace& own) const {
   const std::int64_t hidden = shape_.hidden, width = mixed.size(1);
   if (!own.mixed.defined()) own.mixed = FactorRows<T>(kRowsPerTile, width, matrix.precision());
-  for (std::int64_t r = 0; r < count; ++r) own.mixed.put(r, 0, data<T>(mixed) + (first + r) * width, nullptr, width);
+  put_rows(data<T>(mixed) + first * width, count, width, own.mixed);
   const Addition<T> addition(norms, shape_.layout.branch_scale, trace, first, count, hidden,
                              data<T>(x) + first * hidden, own.made);
   project(own.mixed, matrix, projection.bias, count, addition);
@@ -234,11 +221,7 @@ Tensor BlockForward<T>::cross_queries(const Tensor& mixed, Tensor& x, BlockTrace
     read_branch(weights_.cross_norms, trace ? &trace->cross : nullptr, first, count, hidden,
                 data<T>(x) + first * hidden,
                 [&](std::int64_t r, const T* row) { own.input.put(r, 0, row, nullptr, hidden); });
-    project(own.input, matrices_.cross_query, weights_.cross->query.bias, count,
-            [&](std::int64_t column, std::int64_t columns, const T* block) {
-              for (std::int64_t r = 0; r < count; ++r)
-                std::copy_n(block + r * kPanelWidth, columns, out + (first + r) * width + column);
-            });
+    project_into(own.input, matrices_.cross_query, weights_.cross->query.bias, count, out + first * width);
   });
   return result;
 }
@@ -251,12 +234,8 @@ Tensor BlockForward<T>::cross_key_values(const Tensor& states) const {
   T* out = data<T>(result);
   for_tiles<FactorRows<T>>(rows, [&](std::int64_t first, std::int64_t count, FactorRows<T>& tile) {
     if (!tile.defined()) tile = FactorRows<T>(kRowsPerTile, depth, matrix.precision());
-    for (std::int64_t r = 0; r < count; ++r) tile.put(r, 0, data<T>(states) + (first + r) * depth, nullptr, depth);
-    project(tile, matrix, weights_.cross->key_value.bias, count,
-            [&](std::int64_t column, std::int64_t columns, const T* block) {
-              for (std::int64_t r = 0; r < count; ++r)
-                std::copy_n(block + r * kPanelWidth, columns, out + (first + r) * width + column);
-            });
+    put_rows(data<T>(states) + first * depth, count, depth, tile);
+    project_into(tile, matrix, weights_.cross->key_value.bias, count, out + first * width);
   });
   return result;
 }
@@ -337,22 +316,15 @@ BlockPullBack<T>::BlockPullBack(const BlockShape& shape, const BlockWeights& wei
 }
 
 template <class T>
-void BlockPullBack<T>::through_norm(const Norm& norm, const NormTrace& trace, std::int64_t row, T* c) const {
-  const std::int64_t size = trace.normed.size(1);
-  norm_pull_back<T>(norm, data<T>(trace.normed) + row * size, data<T>(trace.inverse)[row], rules_.frozen_norms, 0, size,
-                    c);
-}
-
-template <class T>
 void BlockPullBack<T>::through_addition(const BranchNorms& norms, const BranchTrace& trace, const std::int64_t* rows,
                                         std::int64_t count, T* c, Workspace& own) const {
   const std::int64_t hidden = shape_.hidden;
   own.made.resize(static_cast<std::size_t>(kRowsPerTile * hidden));
   for (std::int64_t r = 0; r < count; ++r) {
     T *row = c + r * hidden, *made = own.made.data() + r * hidden;
-    if (norms.after) through_norm(*norms.after, trace.after, rows[r], row);
+    if (norms.after) norm_row_pull_back(*norms.after, trace.after, rows[r], rules_.frozen_norms, row);
     kernels<T>().scale(row, static_cast<T>(shape_.layout.branch_scale), hidden, made);
-    if (norms.branch) through_norm(*norms.branch, trace.branch, rows[r], made);
+    if (norms.branch) norm_row_pull_back(*norms.branch, trace.branch, rows[r], rules_.frozen_norms, made);
   }
 }
 
@@ -362,20 +334,18 @@ void BlockPullBack<T>::through_input(const BranchNorms& norms, const BranchTrace
   const std::int64_t hidden = shape_.hidden;
   for (std::int64_t r = 0; r < count; ++r) {
     T *row = c + r * hidden, *made = own.made.data() + r * hidden;
-    if (norms.input) through_norm(*norms.input, trace.input, rows[r], made);
+    if (norms.input) norm_row_pull_back(*norms.input, trace.input, rows[r], rules_.frozen_norms, made);
     kernels<T>().add_scaled(made, T(1), hidden, row);
-    if (norms.before) through_norm(*norms.before, trace.before, rows[r], row);
+    if (norms.before) norm_row_pull_back(*norms.before, trace.before, rows[r], rules_.frozen_norms, row);
   }
 }
 
 template <class T>
 void BlockPullBack<T>::project_made(const PackedMatrix<T>& matrix, std::int64_t count, T* out, Workspace& own) const {
-  const std::int64_t hidden = shape_.hidden, width = matrix.width();
+  const std::int64_t hidden = shape_.hidden;
   if (!own.factors.defined()) own.factors = FactorRows<T>(kRowsPerTile, hidden, matrix.precision());
-  for (std::int64_t r = 0; r < count; ++r) own.factors.put(r, 0, own.made.data() + r * hidden, nullptr, hidden);
-  project(own.factors, matrix, {}, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
-    for (std::int64_t r = 0; r < count; ++r) std::copy_n(block + r * kPanelWidth, columns, out + r * width + column);
-  });
+  put_rows<T>(own.made.data(), count, hidden, own.factors);
+  project_into(own.factors, matrix, {}, count, out);
 }
 
 template <class T>
@@ -404,7 +374,7 @@ Tensor BlockPullBack<T>::through_mlp(Tensor& c, const std::vector<std::int64_t>&
     for_tiles<Workspace>(c.size(0), [&](std::int64_t first, std::int64_t count, Workspace& own) {
       mlp_->prepare(own.mlp);
       enter(first, count, own);
-      for (std::int64_t r = 0; r < count; ++r) own.mlp.outer.put(r, 0, own.made.data() + r * hidden, nullptr, hidden);
+      put_rows<T>(own.made.data(), count, hidden, own.mlp.outer);
       mlp_->run(
           own.mlp, count, [&](std::int64_t r) { return rows[static_cast<std::size_t>(first + r)]; },
           [](std::int64_t, std::int64_t, std::int64_t, const T*) {},
@@ -441,14 +411,9 @@ Tensor BlockPullBack<T>::through_cross(const Tensor& queries, Tensor& c, const s
   for_tiles<Tiles>(c.size(0), [&](std::int64_t first, std::int64_t count, Tiles& own) {
     T* tile = data<T>(c) + first * hidden;
     if (!own.queries.defined()) own.queries = FactorRows<T>(kRowsPerTile, width, matrices_.cross_query.precision());
-    for (std::int64_t r = 0; r < count; ++r)
-      own.queries.put(r, 0, data<T>(queries) + (first + r) * width, nullptr, width);
+    put_rows(data<T>(queries) + first * width, count, width, own.queries);
     own.attention.made.resize(static_cast<std::size_t>(kRowsPerTile * hidden));
-    project(own.queries, matrices_.cross_query, {}, count,
-            [&](std::int64_t column, std::int64_t columns, const T* block) {
-              for (std::int64_t r = 0; r < count; ++r)
-                std::copy_n(block + r * kPanelWidth, columns, own.attention.made.data() + r * hidden + column);
-            });
+    project_into(own.queries, matrices_.cross_query, {}, count, own.attention.made.data());
     through_input(weights_.cross_norms, trace_.cross, rows.data() + first, count, tile, own.attention);
     through_addition(weights_.attention_norms, trace_.attention, rows.data() + first, count, tile, own.attention);
     project_made(matrices_.output, count, data<T>(mixed) + first * mixed_width, own.attention);
@@ -462,7 +427,7 @@ void BlockPullBack<T>::through_key_values(const Tensor& key_values, Tensor& c) c
   const std::int64_t width = key_values.size(1), depth = c.size(1);
   for_tiles<FactorRows<T>>(c.size(0), [&](std::int64_t first, std::int64_t count, FactorRows<T>& tile) {
     if (!tile.defined()) tile = FactorRows<T>(kRowsPerTile, width, matrix.precision());
-    for (std::int64_t r = 0; r < count; ++r) tile.put(r, 0, data<T>(key_values) + (first + r) * width, nullptr, width);
+    put_rows(data<T>(key_values) + first * width, count, width, tile);
     project(tile, matrix, {}, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
       for (std::int64_t r = 0; r < count; ++r)
         kernels<T>().add_scaled(block + r * kPanelWidth, T(1), columns, data<T>(c) + (first + r) * depth + column);
@@ -512,10 +477,7 @@ void BlockPullBack<T>::through_heads(Tensor& heads, Tensor& c, const std::vector
       head_row(row, rows[static_cast<std::size_t>(first + r)], angles);
       own.heads.put(r, 0, row, nullptr, width);
     }
-    project(own.heads, matrix, {}, count, [&](std::int64_t column, std::int64_t columns, const T* block) {
-      for (std::int64_t r = 0; r < count; ++r)
-        std::copy_n(block + r * kPanelWidth, columns, own.input.made.data() + r * hidden + column);
-    });
+    project_into(own.heads, matrix, {}, count, own.input.made.data());
     through_input(weights_.attention_norms, trace_.attention, rows.data() + first, count, cotangents + first * hidden,
                   own.input);
   });

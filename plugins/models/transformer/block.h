@@ -6,6 +6,7 @@
 #include "mlp.h"
 #include "rotary.h"
 #include "stack_config.h"
+#include "traced_norm.h"
 
 namespace whence::transformer {
 
@@ -26,13 +27,7 @@ struct BlockShape {
   BlockShape(const StackConfig& config, std::size_t layer, Sight sight);
 };
 
-/// Rows without mean and deviation.
-struct NormTrace {
-  Tensor normed;   ///< [R,D]
-  Tensor inverse;  ///< [R] 1 / deviation
-};
-
-/// Those of the norms that a branch has; see BranchNorms.
+/// Traces of the norms that a branch has; see BranchNorms.
 struct BranchTrace {
   NormTrace before, input, branch, after;
 };
@@ -141,8 +136,8 @@ class BlockPullBack {
   /// through the norm of the stream.
   void through_input(const BranchNorms& norms, const BranchTrace& trace, const std::int64_t* rows, std::int64_t count,
                      T* c, Workspace& own) const;
-  void through_norm(const Norm& norm, const NormTrace& trace, std::int64_t row, T* c) const;
   void head_row(T* row, std::int64_t traced, const RowAngles<T>* angles) const;
+  /// `own.made` times a matrix, into rows of `out`.
   void project_made(const PackedMatrix<T>& matrix, std::int64_t count, T* out, Workspace& own) const;
 
   const BlockShape& shape_;

@@ -84,6 +84,12 @@ std::optional<Architecture> match(const ArchitectureName& name, const HyperParam
   return std::nullopt;
 }
 
+/// What a checkpoint says of generating, if it has a file for that.
+std::optional<HyperParameters> generation_config(const fs::path& folder) {
+  const fs::path file = folder / "generation_config.json";
+  return fs::exists(file) ? std::optional(HyperParameters::from_config(file)) : std::nullopt;
+}
+
 void append_ids(const Value& value, TokenIds& ids) {
   if (value.is_int()) ids.push_back(value.as_int());
   if (value.is_list())
@@ -169,8 +175,7 @@ TokenIds Checkpoint::eos() const {
       if (const auto id = file.get<std::int64_t>(key)) ids.push_back(*id);
     return ids;
   }
-  const fs::path generation = path_ / "generation_config.json";
-  if (fs::exists(generation)) append_ids(HyperParameters::from_config(generation).find("eos_token_id"), ids);
+  if (const auto generation = generation_config(path_)) append_ids(generation->find("eos_token_id"), ids);
   if (ids.empty()) append_ids(hyper_parameters_->find("eos_token_id"), ids);
   return ids;
 }
@@ -178,9 +183,9 @@ TokenIds Checkpoint::eos() const {
 std::optional<std::int64_t> Checkpoint::decoder_start() const {
   if (architecture_.kind != ModelKind::encoder_decoder) return std::nullopt;
   TokenIds ids;
-  const fs::path generation = path_ / "generation_config.json";
+  const auto generation = generation_config(path_);
   for (const char* key : {"decoder_start_token_id", "bos_token_id"}) {
-    if (fs::exists(generation)) append_ids(HyperParameters::from_config(generation).find(key), ids);
+    if (generation) append_ids(generation->find(key), ids);
     append_ids(hyper_parameters_->find(key), ids);
   }
   return ids.empty() ? std::nullopt : std::optional(ids.front());

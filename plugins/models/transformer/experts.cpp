@@ -53,13 +53,9 @@ void ExpertsForward<T>::choose(const Tensor& rows, ExpertsTrace& routing) const 
   routing.weights = empty_rows(rows, count, chosen);
   for_tiles<FactorRows<T>>(rows.size(0), [&](std::int64_t first, std::int64_t number, FactorRows<T>& tile) {
     if (!tile.defined()) tile = FactorRows<T>(kRowsPerTile, hidden, matrices_.router.precision());
-    for (std::int64_t r = 0; r < number; ++r) tile.put(r, 0, data<T>(rows) + (first + r) * hidden, nullptr, hidden);
-    project(tile, matrices_.router, weights_.router.bias, number,
-            [&](std::int64_t column, std::int64_t columns, const T* block) {
-              for (std::int64_t r = 0; r < number; ++r)
-                std::copy_n(block + r * kPanelWidth, columns,
-                            data<T>(routing.probabilities) + (first + r) * experts + column);
-            });
+    put_rows(data<T>(rows) + first * hidden, number, hidden, tile);
+    project_into(tile, matrices_.router, weights_.router.bias, number,
+                 data<T>(routing.probabilities) + first * experts);
     std::vector<std::int64_t> order(static_cast<std::size_t>(experts));
     for (std::int64_t row = first; row < first + number; ++row) {
       T* p = data<T>(routing.probabilities) + row * experts;
@@ -135,10 +131,8 @@ void ExpertsForward<T>::add_shared(const Tensor& rows, ExpertsTrace* trace, Tens
   if (trace) trace->shared_weight = weight;
   for_tiles<typename MlpForward<T>::Workspace>(count, [&](std::int64_t first, std::int64_t number, auto& workspace) {
     expert.prepare(workspace);
-    for (std::int64_t r = 0; r < number; ++r) {
-      workspace.input.put(r, 0, data<T>(rows) + (first + r) * hidden, nullptr, hidden);
-      data<T>(weight)[first + r] = 1;
-    }
+    put_rows(data<T>(rows) + first * hidden, number, hidden, workspace.input);
+    std::fill_n(data<T>(weight) + first, number, T(1));
     if (weights_.shared_gate)
       project(workspace.input, matrices_.shared_gate, weights_.shared_gate->bias, number,
               [&](std::int64_t, std::int64_t, const T* block) {

@@ -3,8 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-#include "parallel.h"
-#include "tile_products.h"
+#include "row_tiles.h"
 
 namespace whence::transformer {
 namespace {
@@ -80,9 +79,7 @@ Tensor Linear<T>::forward(const Tensor& rows) const {
   for (const auto& slice : slices_)
     multiply_tiles(tiles, count, forward_of(*slice, scratch), result.data_ptr<T>() + slice->first, out(),
                    /*add=*/false);
-  if (weights_.bias.defined())
-    for (std::int64_t r = 0; r < count; ++r)
-      kernels<T>().add_scaled(weights_.bias.const_data_ptr<T>(), T(1), out(), result.data_ptr<T>() + r * out());
+  add_bias(weights_.bias, 0, out(), count, result.data_ptr<T>(), out());
   return result;
 }
 

@@ -26,11 +26,13 @@ void MlpForward<T>::prepare(Workspace& own) const {
 template <class T>
 MlpPullBack<T>::MlpPullBack(const MlpConfig& config, const MlpBackwardMatrices<T>& matrices, const MlpTrace& trace,
                             const MlpRules& rules)
-    : config_(config), matrices_(matrices), trace_(trace) {
+    : config_(config),
+      matrices_(matrices),
+      trace_(trace),
+      gate_factor_(config.gated ? static_cast<T>(rules.gate_factor) : T(1)) {
   const std::int64_t rows = trace.before_activation.size(0), inner = config.inner;
   slope_ = empty_rows(trace.before_activation, rows, inner);
   activated_ = empty_rows(trace.before_activation, rows, inner);
-  const auto factor = static_cast<T>(rules.gate_factor);
   struct Nothing {};
   for_tiles<Nothing>(rows, [&](std::int64_t first, std::int64_t count, Nothing&) {
     std::vector<T> other(static_cast<std::size_t>(rules.reference ? inner : 0));
@@ -45,11 +47,7 @@ MlpPullBack<T>::MlpPullBack(const MlpConfig& config, const MlpBackwardMatrices<T
           if (const T way = x[i] - start[i]; std::abs(way) >= static_cast<T>(kSameGate))
             slope[i] = (active[i] - other[i]) / way;
       }
-      if (!config_.gated) continue;
-      kernels<T>().multiply(slope, data<T>(trace_.up) + row * inner, inner, slope);
-      if (factor == 1) continue;
-      kernels<T>().scale(slope, factor, inner, slope);
-      kernels<T>().scale(active, factor, inner, active);
+      if (config_.gated) kernels<T>().multiply(slope, data<T>(trace_.up) + row * inner, inner, slope);
     }
   });
 }
@@ -64,10 +62,11 @@ void MlpPullBack<T>::prepare(Workspace& own) const {
 template <class T>
 T MlpPullBack<T>::dot_with_inner(std::int64_t traced, std::int64_t column, std::int64_t columns, const T* x) const {
   const std::int64_t at = traced * config_.inner + column;
-  T active[kPanelWidth];
-  kernels<T>().activate(config_.activation, data<T>(trace_.before_activation) + at, columns, active, nullptr);
-  if (config_.gated) kernels<T>().multiply(active, data<T>(trace_.up) + at, columns, active);
-  return kernels<T>().dot(active, x, columns);
+  const T* active = data<T>(activated_) + at;
+  if (!config_.gated) return kernels<T>().dot(active, x, columns);
+  T product[kPanelWidth];
+  kernels<T>().multiply(active, data<T>(trace_.up) + at, columns, product);
+  return kernels<T>().dot(product, x, columns);
 }
 
 template class MlpForward<float>;

@@ -58,9 +58,7 @@ class MlpForward {
   void panel(const Workspace& own, const PackedMatrix<T>& matrix, const Tensor& bias, std::int64_t p,
              std::int64_t columns, std::int64_t count, T* block) const {
     own.input.multiply_panel(matrix, p, count, block, kPanelWidth);
-    if (!bias.defined()) return;
-    for (std::int64_t r = 0; r < count; ++r)
-      kernels<T>().add_scaled(bias.const_data_ptr<T>() + p * kPanelWidth, T(1), columns, block + r * kPanelWidth);
+    add_bias(bias, p * kPanelWidth, columns, count, block, kPanelWidth);
   }
 
   const MlpConfig& config_;
@@ -97,6 +95,7 @@ class MlpPullBack {
       for (std::int64_t r = 0; r < count; ++r) {
         T* row = block + r * kPanelWidth;
         each(r, column, columns, row);
+        if (gate_factor_ != 1) kernels<T>().scale(row, gate_factor_, columns, row);
         const std::int64_t at = traced(r) * inner + column;
         own.inner.put(r, column, row, data<T>(slope_) + at, columns);
         if (config_.gated) own.inner.put(r, inner + column, row, data<T>(activated_) + at, columns);
@@ -112,6 +111,7 @@ class MlpPullBack {
   const MlpConfig& config_;
   const MlpBackwardMatrices<T>& matrices_;
   const MlpTrace& trace_;
+  const T gate_factor_;
   Tensor slope_, activated_;  // [R,I] factors of the cotangents of gate and up
 };
 

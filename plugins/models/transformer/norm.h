@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels.h"
@@ -48,7 +49,7 @@ void apply_gain(const Norm& norm, const T* normed, std::int64_t first, std::int6
   if (norm.gain.defined())
     kernels<T>().multiply(normed, norm.gain.template const_data_ptr<T>() + first, size, out);
   else if (out != normed)
-    kernels<T>().scale(normed, T(1), size, out);
+    std::copy_n(normed, size, out);
   if (norm.bias.defined()) kernels<T>().add_scaled(norm.bias.template const_data_ptr<T>() + first, T(1), size, out);
 }
 

@@ -44,6 +44,21 @@ inline Tensor empty_rows(const Tensor& like, std::int64_t rows, std::int64_t wid
   return at::empty({rows, width}, like.options());
 }
 
+/// Puts `count` neighbouring rows into a tile, from its first row on.
+template <class T>
+void put_rows(const T* rows, std::int64_t count, std::int64_t width, FactorRows<T>& tile) {
+  for (std::int64_t r = 0; r < count; ++r) tile.put(r, 0, rows + r * width, nullptr, width);
+}
+
+/// Adds a bias, if it is defined, to `rows` rows of a block at columns [column, column + columns).
+template <class T>
+void add_bias(const Tensor& bias, std::int64_t column, std::int64_t columns, std::int64_t rows, T* block,
+              std::int64_t stride) {
+  if (!bias.defined()) return;
+  for (std::int64_t r = 0; r < rows; ++r)
+    kernels<T>().add_scaled(bias.const_data_ptr<T>() + column, T(1), columns, block + r * stride);
+}
+
 /// use(first column, columns, block): block [rows,kPanelWidth] holds columns of the first `rows` rows of `left` times
 /// `right`, plus the bias [out] if it is defined.
 template <class T, class Use>
@@ -53,11 +68,19 @@ void project(const FactorRows<T>& left, const PackedMatrix<T>& right, const Tens
   for (std::int64_t p = 0; p < right.panels(); ++p) {
     const std::int64_t column = p * kPanelWidth, columns = std::min(kPanelWidth, right.width() - column);
     left.multiply_panel(right, p, rows, block, kPanelWidth);
-    if (bias.defined())
-      for (std::int64_t r = 0; r < rows; ++r)
-        kernels<T>().add_scaled(bias.const_data_ptr<T>() + column, T(1), columns, block + r * kPanelWidth);
+    add_bias(bias, column, columns, rows, block, kPanelWidth);
     use(column, columns, static_cast<T*>(block));
   }
+}
+
+/// The same into rows of `out`, as wide as `right`.
+template <class T>
+void project_into(const FactorRows<T>& left, const PackedMatrix<T>& right, const Tensor& bias, std::int64_t rows,
+                  T* out) {
+  project(left, right, bias, rows, [&](std::int64_t column, std::int64_t columns, const T* block) {
+    for (std::int64_t r = 0; r < rows; ++r)
+      std::copy_n(block + r * kPanelWidth, columns, out + r * right.width() + column);
+  });
 }
 
 }  // namespace whence::transformer

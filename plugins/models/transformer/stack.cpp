@@ -69,20 +69,21 @@ Tensor Stack<T>::embed(const Tensor& ids) const {
 template <class T>
 void Stack<T>::add_positions(const RowLayout& layout, Tensor& x) const {
   const std::int64_t width = x.size(1), half = width / 2;
+  std::vector<double> rates;  // of the sinusoids
+  const bool pairs = config_.position_embedding == PositionEmbedding::sinusoid_pairs;
+  for (std::int64_t i = 0; i < half && !positions_; ++i) {
+    const auto index = static_cast<double>(i);
+    const double exponent = pairs ? 2 * index / static_cast<double>(width) : index / static_cast<double>(half - 1);
+    rates.push_back(std::pow(10000.0, -exponent));
+  }
   std::vector<T> row(static_cast<std::size_t>(width), T(0));
   for (std::int64_t r = 0; r < x.size(0); ++r) {
     const std::int64_t position = layout.position[static_cast<std::size_t>(r)] + config_.position_offset;
-    if (positions_) {
-      positions_->read_row(position, row.data());
-    } else {
-      const bool pairs = config_.position_embedding == PositionEmbedding::sinusoid_pairs;
-      for (std::int64_t i = 0; i < half; ++i) {
-        const double exponent = pairs ? 2 * static_cast<double>(i) / static_cast<double>(width)
-                                      : static_cast<double>(i) / static_cast<double>(half - 1);
-        const double angle = static_cast<double>(position) * std::pow(10000.0, -exponent);
-        row[static_cast<std::size_t>(i)] = static_cast<T>(std::sin(angle));
-        row[static_cast<std::size_t>(half + i)] = static_cast<T>(std::cos(angle));
-      }
+    if (positions_) positions_->read_row(position, row.data());
+    for (std::size_t i = 0; i < rates.size(); ++i) {
+      const double angle = static_cast<double>(position) * rates[i];
+      row[i] = static_cast<T>(std::sin(angle));
+      row[static_cast<std::size_t>(half) + i] = static_cast<T>(std::cos(angle));
     }
     kernels<T>().add_scaled(row.data(), T(1), width, data<T>(x) + r * width);
   }
@@ -94,13 +95,8 @@ Tensor Stack<T>::norm_rows(const Norm& norm, const Tensor& rows, NormTrace* trac
   Tensor result = at::empty_like(in);
   const std::int64_t count = in.size(0), size = in.size(1);
   if (trace) *trace = {at::empty_like(in), at::empty({count}, in.options())};
-  for (std::int64_t r = 0; r < count; ++r) {
-    T* out = data<T>(result) + r * size;
-    T* normed = trace ? data<T>(trace->normed) + r * size : out;
-    const T inverse = normalise(norm, in.const_data_ptr<T>() + r * size, size, normed);
-    if (trace) data<T>(trace->inverse)[r] = inverse;
-    apply_gain<T>(norm, normed, 0, size, out);
-  }
+  for (std::int64_t r = 0; r < count; ++r)
+    norm_row(norm, in.const_data_ptr<T>() + r * size, size, trace, r, data<T>(result) + r * size);
   return result;
 }
 
@@ -117,15 +113,7 @@ Tensor Stack<T>::first_states(const Tensor& embeddings, const RowLayout& layout,
 template <class T>
 Tensor Stack<T>::to_embeddings(Tensor c, const std::vector<std::int64_t>& rows, const StackTrace& trace,
                                bool frozen_norms) const {
-  if (embedding_norm_) {
-    const std::int64_t size = c.size(1);
-    for (std::int64_t r = 0; r < c.size(0); ++r) {
-      const std::int64_t traced = rows[static_cast<std::size_t>(r)];
-      norm_pull_back<T>(*embedding_norm_, trace.embedding_norm.normed.template const_data_ptr<T>() + traced * size,
-                        trace.embedding_norm.inverse.template const_data_ptr<T>()[traced], frozen_norms, 0, size,
-                        data<T>(c) + r * size);
-    }
-  }
+  if (embedding_norm_) norm_rows_pull_back<T>(*embedding_norm_, trace.embedding_norm, rows, frozen_norms, c);
   if (project_in_) c = project_in_->pull_back(c);
   return config_.input_scale == 1 ? c : c * config_.input_scale;
 }
@@ -197,12 +185,7 @@ Tensor Stack<T>::through_final_norm(const Tensor& cotangents, const std::vector<
                                     const NormTrace& trace, bool frozen) const {
   if (!final_norm_) return cotangents;
   Tensor result = cotangents.clone();
-  const std::int64_t size = result.size(1);
-  for (std::int64_t r = 0; r < result.size(0); ++r) {
-    const std::int64_t traced = rows[static_cast<std::size_t>(r)];
-    norm_pull_back<T>(*final_norm_, trace.normed.const_data_ptr<T>() + traced * size,
-                      trace.inverse.const_data_ptr<T>()[traced], frozen, 0, size, data<T>(result) + r * size);
-  }
+  norm_rows_pull_back<T>(*final_norm_, trace, rows, frozen, result);
   return result;
 }
 

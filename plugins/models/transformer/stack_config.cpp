@@ -266,7 +266,6 @@ void read_stack(const Reader& reader, StackConfig& config) {
     reader.get("block", "parallel").fail("parallel branches go with norms in front of the branches alone");
 
   read_attention(reader, config);
-  // A gated network takes two thirds of it in some families; each says so itself.
   config.mlp = read_mlp(reader, reader.size_or("inner", 4 * config.hidden));
   read_windows(reader, config.layers);
   read_rotary(reader, config, positions);

@@ -105,19 +105,6 @@ Tensor to_tensor(const json& numbers) {
   return at::tensor(values).view(shape);
 }
 
-Value to_value(const json& data) {
-  if (data.is_boolean()) return Value(data.get<bool>());
-  if (data.is_number_integer()) return Value(data.get<std::int64_t>());
-  if (data.is_number()) return Value(data.get<double>());
-  if (data.is_string()) return Value(data.get<std::string>());
-  if (data.is_array()) {
-    Value::List list;
-    for (const json& each : data) list.push_back(to_value(each));
-    return Value(std::move(list));
-  }
-  return {};
-}
-
 SequenceAttribution to_sequence(const json& expected, const std::string& method) {
   SequenceAttribution sequence;
   sequence.source = to_tokens(expected.at("source_tokens"), expected.at("source_ids"));

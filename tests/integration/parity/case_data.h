@@ -29,7 +29,6 @@ json load_expected(const Case& one);
 
 /// Nested lists of numbers as a tensor, null as NaN; null as an undefined tensor.
 Tensor to_tensor(const json& numbers);
-Value to_value(const json& data);
 /// One expected sequence with everything it stores.
 SequenceAttribution to_sequence(const json& expected, const std::string& method);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coverage.h"
+#include "support/json_value.h"
 
 namespace whence::parity {
 namespace {

@@ -64,7 +64,7 @@ std::vector<Missing> lacks(const Case& one) {
     for (const std::string& name : aggregator_names(one)) wanted.push_back({"aggregator", name});
   } else {
     wanted = {{"model", one.model}, {"method", one.method}, {"attributed function", one.attributed_function()}};
-    const std::set<std::string> with_source = {"bart", "marian", "marian_scaled", "t5"};
+    static const std::set<std::string> with_source = {"bart", "marian", "marian_scaled", "t5"};
     if (with_source.contains(one.model)) wanted.push_back({"method", one.method + " with a source"});
   }
   std::erase_if(wanted, [](const Missing& part) { return !is_missing(part.what, part.name); });

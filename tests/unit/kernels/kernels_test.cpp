@@ -270,11 +270,14 @@ double activation(Activation kind, double x) {
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
     case Activation::relu:
       return std::max(x, 0.0);
+    case Activation::relu2:
+      return x * std::max(x, 0.0);
   }
   return 0;
 }
 
-constexpr Activation kActivations[] = {Activation::silu, Activation::gelu, Activation::gelu_tanh, Activation::relu};
+constexpr Activation kActivations[] = {Activation::silu, Activation::gelu, Activation::gelu_tanh, Activation::relu,
+                                       Activation::relu2};
 
 TEST_P(KernelsOf, ActivationsFollowTheirFormulasAndSlopesTheirDifferences) {
   constexpr double kStep = 1e-5, kSlopeTolerance = 2e-6;  // the differences themselves are off by about 1e-9
@@ -305,8 +308,11 @@ TEST_P(KernelsOf, ActivationsOfLargeNumbersAreFinite) {
       std::vector<T> value(x.size()), slope(x.size());
       kernels.activate(kind, x.data(), std::ssize(x), value.data(), slope.data());
       for (std::size_t i = 0; i < x.size(); ++i) {
-        EXPECT_NEAR(value[i], std::max(x[i], T(0)), 1e-6) << static_cast<int>(kind) << " at " << x[i];
-        EXPECT_NEAR(slope[i], x[i] > 0, 1e-6) << static_cast<int>(kind) << " at " << x[i];
+        // Far from zero each of them is relu, or its square.
+        const T relu = std::max(x[i], T(0));
+        const bool square = kind == Activation::relu2;
+        EXPECT_NEAR(value[i], square ? relu * relu : relu, 1e-6) << static_cast<int>(kind) << " at " << x[i];
+        EXPECT_NEAR(slope[i], square ? 2 * relu : T(x[i] > 0), 1e-6) << static_cast<int>(kind) << " at " << x[i];
       }
     }
   });

@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "checkpoints.h"
-#include "json_options.h"
+#include "support/json_value.h"
 #include "whence/generation_options.h"
 
 namespace whence::transformer {
@@ -13,7 +13,7 @@ namespace {
 using nlohmann::json;
 
 GenerationConfig options_of(const json& one) {
-  GenerationConfig config = read_generation_options(value_of(one.at("options")));
+  GenerationConfig config = read_generation_options(to_value(one.at("options")));
   if (!config.max_length) config.max_new_tokens = 12;
   return config;
 }

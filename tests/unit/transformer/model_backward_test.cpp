@@ -30,8 +30,9 @@ void expect_autograd(const ModelRequest& request, const std::vector<TokenIds>& t
   // Where nothing is done to the embeddings, they are what the first block takes.
   const TokenIds& first = texts.front();
   const Tensor taken = forward.layer_states[0][0].narrow(0, 0, std::ssize(first));
-  if (at::equal(taken, model->embed(pad({first}).ids, Side::target)[0]))
+  if (at::equal(taken, model->embed(pad({first}).ids, Side::target)[0])) {
     EXPECT_TRUE(relatively_near(got.layers[0], got.target, 0));
+  }
   for (std::int64_t b = 0; b < std::ssize(texts); ++b) {
     const auto& text = texts[static_cast<std::size_t>(b)];
     const auto& read = asked[static_cast<std::size_t>(b)];
