@@ -8,8 +8,8 @@
 
 #include "palette.h"
 #include "text.h"
-#include "vocabulary.h"
 #include "whence/error.h"
+#include "whence/vocabulary.h"
 
 namespace whence::terminal {
 namespace {
@@ -134,7 +134,7 @@ class Page {
         return printable(value.as_list()[index].as_string());
     std::string text;
     const SequenceAttribution& sequence = output_.sequences[index];
-    const Vocabulary vocabulary = vocabulary_of(sequence);
+    const Vocabulary vocabulary = vocabulary_of(sequence.source, sequence.target);
     for (const Token& token : sequence.target) {
       const std::size_t arrow = token.text.rfind(kContrast);
       text +=
@@ -182,7 +182,7 @@ class Page {
 
   Table make_table(const SequenceAttribution& sequence, const std::vector<Token>& row_tokens, const Tensor& scores,
                    const std::string& title, bool with_step_scores) const {
-    const Vocabulary vocabulary = vocabulary_of(sequence);
+    const Vocabulary vocabulary = vocabulary_of(sequence.source, sequence.target);
     const Span steps = sequence.steps;
     Table table{.title = title};
     for (std::int64_t position = steps.start; position < steps.end; ++position) {

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "vocabulary.h"
-
 namespace whence::terminal {
 namespace {
 
@@ -64,26 +62,6 @@ TEST(Pad, CountsCellsNotBytes) {
 TEST(Wrap, BreaksAtBlanks) {
   EXPECT_EQ(wrap("one two three", 8), "one two\nthree\n");
   EXPECT_EQ(wrap("unbreakable x", 4), "unbreakable\nx\n");
-}
-
-TEST(Vocabulary, IsToldFromMarkers) {
-  SequenceAttribution sequence;
-  sequence.target = {{"<s>", 1}, {"é", 2}};
-  EXPECT_EQ(vocabulary_of(sequence), Vocabulary::plain);
-  sequence.target.push_back({"Ġhome", 3});
-  EXPECT_EQ(vocabulary_of(sequence), Vocabulary::byte_level);
-  sequence.source.push_back({"▁home", 3});
-  EXPECT_EQ(vocabulary_of(sequence), Vocabulary::metaspace);
-}
-
-TEST(Vocabulary, EntriesBecomeText) {
-  EXPECT_EQ(entry_text("Ġhome", Vocabulary::byte_level), " home");
-  EXPECT_EQ(entry_text("ĊĊ", Vocabulary::byte_level), "\n\n");
-  EXPECT_EQ(entry_text("Ã©", Vocabulary::byte_level), "é");
-  EXPECT_EQ(entry_text("æĹ", Vocabulary::byte_level), "\xe6\x97") << "half a character";
-  EXPECT_EQ(entry_text("<｜end｜>", Vocabulary::byte_level), "<｜end｜>") << "not of the byte alphabet";
-  EXPECT_EQ(entry_text("▁the▁cat", Vocabulary::metaspace), " the cat");
-  EXPECT_EQ(entry_text("Ġhome", Vocabulary::plain), "Ġhome");
 }
 
 }  // namespace

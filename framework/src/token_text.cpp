@@ -1,0 +1,68 @@
+#include "whence/token_text.h"
+
+#include <algorithm>
+
+#include "whence/vocabulary.h"
+
+namespace whence {
+namespace {
+
+/// Bytes that form no whole character come out as this.
+constexpr std::string_view kReplacement = "\uFFFD";
+
+/// Appends what neighbouring tokens that are not special write. A token writes what decoding it adds to the text of
+/// the tokens before it, since vocabularies write blanks differently at the beginning of a text.
+void write_run(const Tokenizer& tokenizer, const TokenIds& ids, TokenText& result) {
+  std::size_t begin = 0, written = 0;  // tokens [begin, written) are decoded with the next ones
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto decoded = [&](std::size_t end) {
+      return tokenizer.decode(TokenIds(ids.begin() + begin, ids.begin() + end), false);
+    };
+    const std::string before = decoded(written), now = decoded(i + 1);
+    // Half a character waits for the tokens that complete it.
+    if (now.ends_with(kReplacement) && i + 1 < ids.size()) continue;
+    const std::string piece(std::mismatch(before.begin(), before.end(), now.begin(), now.end()).second, now.end());
+    // Blanks alone are no beginning that keeps a decoder from leaving out the next ones.
+    if (piece.find_first_not_of(' ') != std::string::npos) begin = written;
+    const auto start = std::ssize(result.text);
+    result.text += piece;
+    for (; written <= i; ++written) result.bytes.push_back({start, std::ssize(result.text)});
+  }
+}
+
+}  // namespace
+
+TokenText token_text(const Tokenizer& tokenizer, const TokenIds& ids) {
+  const TokenIds& specials = tokenizer.all_special_ids();
+  TokenText result;
+  TokenIds run;
+  const auto end_run = [&] {
+    write_run(tokenizer, run, result);
+    run.clear();
+  };
+  for (const std::int64_t id : ids) {
+    result.special.push_back(std::binary_search(specials.begin(), specials.end(), id));
+    if (!result.special.back()) {
+      run.push_back(id);
+      continue;
+    }
+    end_run();
+    result.bytes.push_back({std::ssize(result.text), std::ssize(result.text)});
+  }
+  end_run();
+  return result;
+}
+
+TokenText token_text(const std::vector<Token>& tokens) {
+  const Vocabulary vocabulary = vocabulary_of(tokens);
+  TokenText result;
+  for (const Token& token : tokens) {
+    const auto start = std::ssize(result.text);
+    result.special.push_back(looks_special(token.text));
+    if (!result.special.back()) result.text += entry_text(token.text, vocabulary);
+    result.bytes.push_back({start, std::ssize(result.text)});
+  }
+  return result;
+}
+
+}  // namespace whence
