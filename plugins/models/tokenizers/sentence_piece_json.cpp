@@ -20,10 +20,10 @@ json model_json(const SentencePieceJson& description) {
   }
   for (std::size_t id = 0; id < description.pieces.size(); ++id) vocab[description.pieces[id].text] = id;
   json merges = json::array();
-  for (const auto& merge : scored_merges(description.pieces, [](const SentencePiece&) { return true; })) {
+  for (const auto& merge : scored_merges(description.pieces, description.merges_normal_only)) {
     merges.push_back({merge.left, merge.right});
   }
-  return {{"type", "BPE"},    {"unk_token", description.unknown_piece},
+  return {{"type", "BPE"},    {"unk_token", description.unknown_piece ? json(*description.unknown_piece) : json()},
           {"fuse_unk", true}, {"byte_fallback", description.byte_fallback},
           {"vocab", vocab},   {"merges", merges}};
 }

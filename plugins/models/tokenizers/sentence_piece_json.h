@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,13 @@ struct SentencePieceJson {
   bool is_unigram = true;  ///< else BPE
   std::vector<SentencePiece> pieces;
   std::int64_t unknown_id = 0;
-  std::string unknown_piece;  ///< of BPE
-  std::string charsmap;       ///< precompiled normalisation in base64; empty for none
+  std::optional<std::string> unknown_piece;  ///< of BPE
+  std::string charsmap;                      ///< precompiled normalisation in base64; empty for none
   Spaces spaces = Spaces::sentence_piece;
   Prepends prepends = Prepends::always;
   bool splits_white_space = false;
   bool byte_fallback = false;
+  bool merges_normal_only = false;  ///< of BPE: only pieces of the type normal are put together
 };
 
 /// As tokenizer.json; without added tokens and post-processor.

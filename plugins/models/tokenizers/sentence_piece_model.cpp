@@ -46,8 +46,15 @@ SentencePieceModel read_sentence_piece_model(std::string_view bytes, const std::
   return model;
 }
 
-std::vector<PieceMerge> scored_merges(const std::vector<SentencePiece>& pieces,
-                                      bool (*is_usable)(const SentencePiece&)) {
+std::string checked_charsmap(std::string_view map) {
+  ForeignText text, message;
+  if (whence_sentencepiece_charsmap(map.data(), map.size(), &text, &message) != WhenceTokenizerStatus::ok)
+    throw ModelError(message.string());
+  return text.string();
+}
+
+std::vector<PieceMerge> scored_merges(const std::vector<SentencePiece>& pieces, bool normal_only) {
+  const auto is_usable = [&](const SentencePiece& piece) { return !normal_only || piece.type == TokenType::normal; };
   struct Scored {
     PieceMerge merge;
     std::size_t left_size, right_size;  // in characters

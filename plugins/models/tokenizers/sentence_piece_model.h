@@ -26,16 +26,18 @@ struct SentencePieceModel {
   std::vector<SentencePiece> pieces;
 };
 
+/// A precompiled normalisation map in base64. Throws ModelError when it is damaged.
+std::string checked_charsmap(std::string_view map);
+
 /// Reads `bytes`, the content of `file`. Throws ModelError when it is damaged or of another kind (words, characters).
 SentencePieceModel read_sentence_piece_model(std::string_view bytes, const std::filesystem::path& file);
 
 /// SentencePiece joins the two neighbours whose joint piece has the best score. As a list of merges: every way to put a
 /// piece together from two others, best score first; ties as in the conversion of transformers, longer parts first.
-/// Only pieces that `is_usable` are put together.
+/// With `normal_only`, pieces of other types are left out.
 struct PieceMerge {
   std::string_view left, right;  ///< views into `pieces`
 };
-std::vector<PieceMerge> scored_merges(const std::vector<SentencePiece>& pieces,
-                                      bool (*is_usable)(const SentencePiece&));
+std::vector<PieceMerge> scored_merges(const std::vector<SentencePiece>& pieces, bool normal_only);
 
 }  // namespace whence

@@ -10,7 +10,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "gguf_pre_tokenizers.h"
 #include "gguf_vocabulary.h"
 #include "reference_strings.h"
 #include "support/text_of_error.h"
@@ -191,22 +190,6 @@ TEST(GgufTokenizer, NamesEmptyTokens) {
   EXPECT_EQ(tokenizer_from_gguf(vocabulary)->token(5), "[EMPTY_5]");
 }
 
-TEST(GgufTokenizer, EveryPreTokenizerWorks) {
-  const auto names = gguf_pre_tokenizer_names();
-  EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
-  auto vocabulary = converted("gpt2", "gpt2", "");
-  vocabulary.add_bos = false;
-  const std::string text = "Hello  World'S 12345 x=1;\n\n  日本語 \xE2\x80\xA6 e\xCC\x81\t";
-  for (const auto& name : names) {
-    SCOPED_TRACE(name);
-    vocabulary.pre = name;
-    const auto tokenizer = tokenizer_from_gguf(vocabulary);
-    const auto decoded = tokenizer->decode(tokenizer->encode(text).ids, false);
-    const bool composes = find_gguf_pre_tokenizer(name)->composes;
-    EXPECT_EQ(decoded, composes ? text.substr(0, text.size() - 4) + "\xC3\xA9\t" : text);
-  }
-}
-
 TEST(GgufTokenizer, PreTokenizersCutWhereTheirModelsDo) {
   // Tokens of the real vocabulary show which characters a merge could reach.
   auto vocabulary = smollm2();
@@ -223,19 +206,17 @@ TEST(GgufTokenizer, PreTokenizersCutWhereTheirModelsDo) {
 }
 
 TEST(GgufTokenizer, RefusesUnknownKinds) {
+  const std::string place = "tiny.gguf: tokenizer.ggml.model: ";
+  const std::string mend =
+      "; known are bert, gemma4, gpt2, llama and t5: use the checkpoint's Hugging Face directory, or a file converted "
+      "with one of these";
   auto vocabulary = tiny_bpe();
+  vocabulary.model = "gpt3";
+  EXPECT_EQ(failure(vocabulary), place + "unknown tokenizer 'gpt3', the nearest is 'gpt2'" + mend);
   vocabulary.model = "rwkv";
-  EXPECT_EQ(failure(vocabulary),
-            "tiny.gguf: tokenizer.ggml.model: unknown tokenizer 'rwkv', known are gpt2 and llama; use the checkpoint's "
-            "Hugging Face directory, or a file converted with one of these");
-  vocabulary = tiny_bpe();
-  vocabulary.pre = "smolm";
-  const auto text = failure(vocabulary);
-  EXPECT_TRUE(
-      text.starts_with("tiny.gguf: tokenizer.ggml.pre: unknown pre-tokenizer 'smolm', the nearest is 'smollm'; "
-                       "known are bloom, chatglm-bpe, "))
-      << text;
-  EXPECT_TRUE(text.ends_with("trillion, viking; use the checkpoint's Hugging Face directory")) << text;
+  EXPECT_EQ(failure(vocabulary), place + "'rwkv' is the longest-match tokenizer of RWKV, which is not read" + mend);
+  vocabulary.model = "none";
+  EXPECT_EQ(failure(vocabulary), place + "'none' is no vocabulary, which is not read" + mend);
 }
 
 TEST(GgufTokenizer, RefusesInconsistentVocabularies) {

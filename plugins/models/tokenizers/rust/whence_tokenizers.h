@@ -67,6 +67,10 @@ WhenceTokenizerStatus whence_tokenizer_special_ids(const WhenceTokenizer* tokeni
 WhenceTokenizerStatus whence_sentencepiece_describe(const char* model, std::size_t size,
                                                     WhenceTokenizerText* description, WhenceTokenizerText* message);
 
+/// Checks a precompiled normalisation map of sentencepiece and gives it in base64.
+WhenceTokenizerStatus whence_sentencepiece_charsmap(const char* map, std::size_t size, WhenceTokenizerText* text,
+                                                    WhenceTokenizerText* message);
+
 void whence_tokenizer_text_free(WhenceTokenizerText* text);
 void whence_tokenizer_encoding_free(WhenceTokenizerEncoding* encoding);
 }

@@ -125,3 +125,20 @@ pub unsafe extern "C" fn whence_sentencepiece_describe(
         Ok(())
     })
 }
+
+/// # Safety
+/// `map` holds `size` bytes, `text` and `message` can be written.
+#[no_mangle]
+pub unsafe extern "C" fn whence_sentencepiece_charsmap(
+    map: *const u8,
+    size: usize,
+    text: *mut Text,
+    message: *mut Text,
+) -> Status {
+    guarded(message, || {
+        let map = slice(map, size);
+        check_charsmap(map)?;
+        text.write(Text::from(base64::encode(map)));
+        Ok(())
+    })
+}
