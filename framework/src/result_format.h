@@ -22,6 +22,10 @@ inline constexpr char kNumDimensions[] = "_num_dimensions";
 /// look: an attribute that it doesn't know makes its aggregation fail.
 inline constexpr char kExtras[] = "whence";
 
+/// Kinds of labels; a plain span says nothing.
+inline constexpr char kContent[] = "content";
+inline constexpr char kMarkup[] = "markup";
+
 // Numbers that JSON lacks, as Python writes them.
 inline constexpr char kNan[] = "NaN";
 inline constexpr char kInfinity[] = "Infinity";

@@ -74,8 +74,12 @@ json to_json(const std::vector<Token>& tokens) {
 
 json to_json(const std::vector<Label>& labels) {
   json list = json::array();
-  for (const Label& label : labels)
-    list.push_back({{"name", label.name}, {"start", label.span.start}, {"end", label.span.end}});
+  for (const Label& label : labels) {
+    json entry{{"name", label.name}, {"start", label.span.start}, {"end", label.span.end}};
+    if (label.kind != LabelKind::span) entry["kind"] = label.kind == LabelKind::content ? kContent : kMarkup;
+    if (label.turn >= 0) entry["turn"] = label.turn;
+    list.push_back(std::move(entry));
+  }
   return list;
 }
 

@@ -175,6 +175,14 @@ std::vector<Token> read_tokens(const std::optional<Node>& node) {
   return tokens;
 }
 
+LabelKind read_label_kind(const Node& label) {
+  const auto kind = label.find("kind");
+  if (!kind) return LabelKind::span;
+  if (kind->text() == kContent) return LabelKind::content;
+  if (kind->text() == kMarkup) return LabelKind::markup;
+  kind->fail("'" + kind->text() + "' is no kind of label; expected content or markup");
+}
+
 std::vector<Label> read_labels(const std::optional<Node>& node, std::size_t count) {
   std::vector<Label> labels;
   if (!node) return labels;
@@ -183,7 +191,8 @@ std::vector<Label> read_labels(const std::optional<Node>& node, std::size_t coun
     if (span.start < 0 || span.end < span.start || span.end > static_cast<std::int64_t>(count))
       entry.fail("label from " + std::to_string(span.start) + " to " + std::to_string(span.end) + " of " +
                  std::to_string(count) + " tokens");
-    labels.push_back({entry.at("name").text(), span});
+    const auto turn = entry.find("turn");
+    labels.push_back({entry.at("name").text(), span, read_label_kind(entry), turn ? turn->integer() : -1});
   }
   return labels;
 }

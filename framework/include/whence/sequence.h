@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "whence/label.h"
 #include "whence/span.h"
 
 namespace whence {
@@ -14,14 +15,6 @@ struct Token {
   std::int64_t id = -1;
 
   bool operator==(const Token&) const = default;
-};
-
-/// A named stretch of positions: a chat role, a passage, a span the user named.
-struct Label {
-  std::string name;
-  Span span;
-
-  bool operator==(const Label&) const = default;
 };
 
 /// A tokenised text pair. Decoder-only models have no source: their target is prompt + continuation.

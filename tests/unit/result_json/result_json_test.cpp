@@ -62,7 +62,11 @@ SequenceAttribution sequence_with(const std::vector<std::string>& granularity, c
   SequenceAttribution sequence;
   sequence.target = {{"<s>", 1}, {"Ġthe", 4}, {"日本\"\\\n", 5}, {"a → b", -1}, {"e\u0301", 7}};
   sequence.source = {sequence.target.begin(), sequence.target.begin() + 3};
-  sequence.target_labels = {{"prompt", {0, 3}}, {"", {3, 3}}};
+  sequence.target_labels = {{"prompt", {0, 3}},
+                            {"", {3, 3}},
+                            {"", {0, 1}, LabelKind::markup},
+                            {"user", {1, 3}, LabelKind::content, 0},
+                            {"assistant", {3, 5}, LabelKind::markup, 1}};
   sequence.steps = {3, 5};
   sequence.granularity = granularity;
   std::vector<std::int64_t> shape = {5, 2};
@@ -384,6 +388,11 @@ TEST(BadResult, TokensAndPositions) {
   document = small_document();
   extras_of(document)["target_labels"][0]["end"] = 6;
   EXPECT_EQ(error_of(document.dump()), sequence_place + ".whence.target_labels[0]: label from 0 to 6 of 5 tokens");
+  document = small_document();
+  extras_of(document)["target_labels"][3]["kind"] = "template";
+  EXPECT_EQ(
+      error_of(document.dump()),
+      sequence_place + ".whence.target_labels[3].kind: 'template' is no kind of label; expected content or markup");
 }
 
 TEST(BadResult, TensorsThatDoNotFit) {
