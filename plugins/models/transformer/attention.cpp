@@ -70,10 +70,11 @@ struct KeyRange {
   std::int64_t width() const { return (end_panel - first_panel) * kPanelWidth; }
 };
 
-/// Products of a query with `count` keys become softmax weights. `slopes`, unless null, takes the derivative of each
-/// score for its product over `shape.scale`, where a soft cap makes that another number than 1.
+/// Products of a query with `count` keys from `first_key` on become softmax weights. `slopes`, unless null, takes the
+/// derivative of each score for its product over `shape.scale`, where a soft cap makes that another number than 1.
 template <class T>
-void softmax_of_scores(const AttentionShape& shape, const T* bias, std::int64_t count, T* row, T* slopes) {
+void softmax_of_scores(const AttentionShape& shape, const ScoreBias<T>* bias, std::int64_t head, std::int64_t query,
+                       std::int64_t first_key, std::int64_t count, T* row, T* slopes) {
   if (shape.softcap == 0 && !bias) return kernels<T>().softmax(row, static_cast<T>(shape.scale), count);
   kernels<T>().scale(row, static_cast<T>(shape.scale), count, row);
   if (shape.softcap > 0) {
@@ -84,7 +85,7 @@ void softmax_of_scores(const AttentionShape& shape, const T* bias, std::int64_t 
       if (slopes) slopes[j] = 1 - share * share;
     }
   }
-  if (bias) kernels<T>().add_scaled(bias, T(1), count, row);
+  if (bias) bias->add(head, query, first_key, count, row);
   kernels<T>().softmax(row, T(1), count);
 }
 
@@ -104,7 +105,7 @@ void weights_of_tile(const AttentionShape& shape, const ScoreBias<T>* bias, cons
     const std::int64_t end = shape.end_seen(segment, first_query + i) - range.begin;
     std::fill(row, row + first, T(0));
     std::fill(row + end, row + width, T(0));
-    softmax_of_scores(shape, bias ? bias->row(head, first_query + i, seen) : nullptr, end - first, row + first,
+    softmax_of_scores(shape, bias, head, first_query + i, seen, end - first, row + first,
                       slopes ? slopes + i * width + first : nullptr);
   }
 }
@@ -191,8 +192,7 @@ std::vector<T> attention_weights(const AttentionShape& shape, const ScoreBias<T>
   const std::int64_t first = shape.first_seen(position), end = shape.end_seen(segment, position);
   std::vector<T> result(static_cast<std::size_t>(end), T(0));
   for (std::int64_t j = first; j < end; ++j) result[j] = kernels<T>().dot(query, source.key(j), shape.head_size);
-  softmax_of_scores<T>(shape, bias ? bias->row(head, position, first) : nullptr, end - first, result.data() + first,
-                       nullptr);
+  softmax_of_scores<T>(shape, bias, head, position, first, end - first, result.data() + first, nullptr);
   return result;
 }
 

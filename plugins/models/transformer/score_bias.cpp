@@ -6,6 +6,8 @@
 #include <bit>
 #include <cmath>
 
+#include "kernels.h"
+
 namespace whence::transformer {
 namespace {
 
@@ -59,11 +61,11 @@ std::int64_t bucket_of(std::int64_t distance, bool causal, std::int64_t buckets,
 
 template <class T>
 ScoreBias<T>::ScoreBias(const AttentionConfig& config, const Tensor& relative, bool causal, std::int64_t longest)
-    : relative_(config.position_bias == PositionBias::relative), origin_(longest - 1) {
-  const std::int64_t columns = relative_ ? 2 * longest - 1 : longest;
+    : origin_(longest - 1) {
+  const std::int64_t columns = causal ? longest : 2 * longest - 1;
   table_ = at::empty({config.heads, columns}, c10::CppTypeToScalarType<T>::value);
   T* out = table_.mutable_data_ptr<T>();
-  if (relative_) {
+  if (config.position_bias == PositionBias::relative) {
     const Tensor biases = relative.to(c10::CppTypeToScalarType<T>::value).contiguous();
     const T* from = biases.const_data_ptr<T>();
     for (std::int64_t j = 0; j < columns; ++j) {
@@ -74,14 +76,23 @@ ScoreBias<T>::ScoreBias(const AttentionConfig& config, const Tensor& relative, b
   }
   const bool pads = config.position_bias == PositionBias::alibi_padded;
   const bool rounds = config.position_bias == PositionBias::alibi_rounded;
+  if (rounds) rounded_scale_ = config.scale;
   const std::vector<double> slope = pads ? padded_slopes(config.heads) : slopes(config.heads);
   for (std::int64_t h = 0; h < config.heads; ++h)
     for (std::int64_t j = 0; j < columns; ++j) {
-      const auto key = static_cast<double>(j);
       const double own = slope[static_cast<std::size_t>(h)];
-      // Falcon adds before it scales, and makes the biases in bfloat16.
-      out[h * columns + j] = static_cast<T>(rounds ? rounded(rounded(own) * rounded(key)) * config.scale : own * key);
+      out[h * columns + j] = static_cast<T>(rounds ? rounded(rounded(own) * rounded(static_cast<double>(j)))
+                                                   : own * static_cast<double>(j - origin_));
     }
+}
+
+template <class T>
+void ScoreBias<T>::add(std::int64_t head, std::int64_t query, std::int64_t first_key, std::int64_t count,
+                       T* scores) const {
+  const T* row = table_.const_data_ptr<T>() + head * table_.size(1);
+  if (rounded_scale_ == 0) return kernels<T>().add_scaled(row + first_key + origin_ - query, T(1), count, scores);
+  const auto scale = static_cast<T>(rounded_scale_);
+  for (std::int64_t j = 0; j < count; ++j) scores[j] += scale * (row[first_key + j] - row[query]);
 }
 
 template class ScoreBias<float>;

@@ -14,15 +14,16 @@ class ScoreBias {
   /// behind the query are seen.
   ScoreBias(const AttentionConfig& config, const Tensor& relative, bool causal, std::int64_t longest);
 
-  /// Those of keys from `first_key` on, for one query of one head.
-  const T* row(std::int64_t head, std::int64_t query, std::int64_t first_key) const {
-    return table_.const_data_ptr<T>() + head * table_.size(1) + first_key + (relative_ ? origin_ - query : 0);
-  }
+  /// Adds those of `count` keys from `first_key` on to the scores of one query of one head. All keys of a query may be
+  /// off by the same number, which the softmax does not see: numbers stay as small as the distances.
+  void add(std::int64_t head, std::int64_t query, std::int64_t first_key, std::int64_t count, T* scores) const;
 
  private:
-  Tensor table_;  // [H,n] by key, or [H,2n-1] by distance
-  bool relative_;
+  Tensor table_;  // [H,n] by distance, that of the first column being -origin_; or by key, see rounded_scale_
   std::int64_t origin_;
+  /// Falcon rounds what it adds at each key, so that it is no function of the distance. It adds before it scales. 0:
+  /// nothing is rounded.
+  double rounded_scale_ = 0;
 };
 
 }  // namespace whence::transformer

@@ -439,8 +439,8 @@ void expect_biases(AttentionConfig config, bool causal) {
   for (std::int64_t h = 0; h < config.heads; ++h)
     for (const std::int64_t query : {0, 1, 17, 150, 299}) {
       const std::int64_t first = query / 2, end = causal ? query + 1 : longest;
-      Tensor got = at::empty({end - first}, kType<T>);
-      std::copy_n(bias.row(h, query, first), end - first, got.mutable_data_ptr<T>());
+      Tensor got = at::zeros({end - first}, kType<T>);
+      bias.add(h, query, first, end - first, got.mutable_data_ptr<T>());
       const Tensor all = expected[h][query].narrow(0, first, end - first);
       const auto centred = [](const Tensor& x) { return x.to(at::kDouble) - x.to(at::kDouble)[0]; };
       // Neighbours of biases that are up to hundreds of times as large.
@@ -471,6 +471,52 @@ TEST(ScoreBiases, FollowTheirFormulas) {
       expect_biases<float>(config, causal);
       expect_biases<double>(config, causal);
     }
+}
+
+/// Attention over one text; the first of eight heads has the steepest biases, half of the distance.
+struct LongAttention {
+  AttentionShape shape{8, 8, 8, Sight::causal, 0, 0.35};
+  AttentionConfig config;
+  RowLayout layout;
+  Tensor rows;
+
+  LongAttention(PositionBias kind, std::int64_t length) {
+    config.heads = shape.heads;
+    config.scale = shape.scale;
+    config.position_bias = kind;
+    layout.add({0, 0, 0, length});
+    rows = RandomTensors(at::kFloat)({length, shape.width()});
+  }
+
+  template <class T>
+  std::vector<T> weights(std::int64_t query) const {
+    const ScoreBias<T> bias(config, {}, true, layout.rows());
+    return attention_weights<T>(shape, &bias, layout, 0, rows.to(kType<T>), query, 0);
+  }
+};
+
+/// Biases of many thousands would leave few digits to the scores that they are added to.
+TEST(ScoreBiases, KeepTheDigitsOfScoresInLongTexts) {
+  for (const PositionBias kind : {PositionBias::alibi, PositionBias::alibi_padded, PositionBias::alibi_rounded}) {
+    const LongAttention attention(kind, 8000);
+    const std::int64_t query = 7990;
+    const auto got = attention.weights<float>(query);
+    const auto expected = attention.weights<double>(query);
+    EXPECT_TRUE(relatively_near(at::tensor(got), at::tensor(expected), 1e-6)) << "kind " << static_cast<int>(kind);
+  }
+}
+
+TEST(ScoreBiases, DoNotChangeWhenATextIsShifted) {
+  LongAttention attention(PositionBias::alibi, 300);
+  attention.shape.window = 50;
+  LongAttention shifted = attention;
+  shifted.layout = {};
+  shifted.layout.add({0, 0, 0, 7300});
+  shifted.rows = at::cat({RandomTensors(at::kFloat, 5)({7000, attention.shape.width()}), attention.rows});
+  for (const std::int64_t query : {60, 299}) {
+    const auto near = attention.weights<float>(query), far = shifted.weights<float>(query + 7000);
+    EXPECT_TRUE(std::equal(near.end() - 50, near.end(), far.end() - 50)) << "query " << query;
+  }
 }
 
 }  // namespace
