@@ -174,7 +174,7 @@ Generation TransformerModel::generate(const Inputs& inputs, const GenerationConf
   SourceTrace source;
   if (encoder_) encode(inputs, false, nullptr, source);
   CachedDecoder scorer(*decoder_, encoder_ ? &source.key_values : nullptr);
-  return generate_texts(scorer, info_, *tokenizer_, prompts, config, progress);
+  return generate_texts(scorer, info_, tokenizer_->on(Side::target), prompts, config, progress);
 }
 
 Tensor TransformerModel::embed(const Tensor& ids, Side side) const {

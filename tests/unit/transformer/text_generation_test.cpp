@@ -3,7 +3,10 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "checkpoints.h"
+#include "support/temporary_folder.h"
 #include "support/text_of_error.h"
 
 namespace whence::transformer {
@@ -135,6 +138,47 @@ TEST(Generation, EndsOnceTheTextHoldsAStop) {
   const Generation ended = model->generate({pad({kPrompts[0]})}, config);
   EXPECT_EQ(ended.ids[0], TokenIds(whole.begin(), whole.begin() + 3));
   EXPECT_EQ(ended.reasons[0], StopReason::stop_text);
+}
+
+/// A checkpoint whose target side has the same tokens under other ids.
+TEST(Generation, ReadsStopsAndBadWordsInTheVocabularyOfTheTarget) {
+  const testing::TemporaryFolder made;
+  const auto& folder = made.path();
+  std::filesystem::copy(case_model("marian"), folder);
+  auto config = read_json(folder / "tokenizer_config.json");
+  config["separate_vocabs"] = true;
+  std::ofstream(folder / "tokenizer_config.json") << config;
+  auto vocabulary = read_json(folder / "vocab.json");
+  for (auto& [token, id] : vocabulary.items())
+    if (id >= 2 && id <= 202) id = 204 - id.get<int>();
+  std::ofstream(folder / "target_vocab.json") << vocabulary;
+
+  const auto model = load_model(folder);
+  const Tokenizer &of_source = model->tokenizer(), &of_target = of_source.on(Side::target);
+  const Inputs inputs{pad({{203}}), pad({of_source.encode("the day").ids})};
+  GenerationConfig options;
+  options.max_new_tokens = 12;
+  options.eos = TokenIds{};
+  const TokenIds whole = model->generate(inputs, options).ids[0];
+  // A token whose text only the target's vocabulary gives.
+  const auto text_of = [&](const Tokenizer& tokenizer, std::size_t count) {
+    return tokenizer.decode({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(count)}, false);
+  };
+  const std::string stop = of_target.decode({whole[3]}, false);
+  ASSERT_FALSE(stop.empty());
+  ASSERT_EQ(text_of(of_source, whole.size()).find(stop), std::string::npos);
+  std::size_t expected = 1;
+  while (text_of(of_target, expected).find(stop) == std::string::npos) ++expected;
+  options.stop = {stop};
+  const Generation stopped = model->generate(inputs, options);
+  EXPECT_EQ(stopped.ids[0], TokenIds(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(expected)));
+  EXPECT_EQ(stopped.reasons[0], StopReason::stop_text);
+
+  options.stop.reset();
+  options.bad_words = {stop};
+  const TokenIds banned = of_target.encode(stop, {.add_special_tokens = false}).ids;
+  const TokenIds without = model->generate(inputs, options).ids[0];
+  EXPECT_EQ(std::search(without.begin(), without.end(), banned.begin(), banned.end()), without.end());
 }
 
 TEST(Generation, EndsABeamThatHoldsAStop) {
