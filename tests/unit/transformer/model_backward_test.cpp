@@ -53,15 +53,16 @@ void expect_autograd(const ModelRequest& request, const std::vector<TokenIds>& t
   }
 }
 
-/// Rounding of single precision adds up over the layers of random weights, relative to the largest number of a step.
-constexpr double kWholeModel = 5e-5;
+/// Relative to the largest number of a step. Three checkpoints are up to 3.8e-5 away: gemma 3.5e-5, gemma2 3.5e-5 and
+/// gemma3 3.8e-5, in each of a few steps; all else is within 1e-5.
+double tolerance_of(const std::string& name) { return name.starts_with("gemma") ? 5e-5 : 1e-5; }
 
 class ModelBackward : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ModelBackward, EqualsAutograd) {
   const auto expected = read_json(own_model(GetParam()) / "expected.json");
   expect_autograd(request_for_own(GetParam()), expected["texts"].get<std::vector<TokenIds>>(),
-                  {{8, 0, 4, 4, 7, 3}, {15, 23, 3, 0, 22, 11}}, kWholeModel);
+                  {{8, 0, 4, 4, 7, 3}, {15, 23, 3, 0, 22, 11}}, tolerance_of(GetParam()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Stored, ModelBackward, ::testing::ValuesIn(kOwnModels),
