@@ -67,11 +67,30 @@ void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request
   sides.source = request.source;
   sides.target = request.target;
   sides.first_changed_only = request.first_changed_only;
+  sides.attentions = request.attentions;
   for (std::int64_t first = 0; first < pass.steps; first += pass.steps_at_once) {
     const std::int64_t count = std::min(pass.steps_at_once, pass.steps - first);
     if (!asked.narrow(1, first, count).ge(0).any().item<bool>()) continue;  // no text has a step here
     Gradients gradients = state.model.pull_back(forward, {logits.narrow(1, first, count), first}, sides);
     take(gradients, pass.first_step + first, count);
+  }
+}
+
+void visit_attention_gradients(ProblemState& state, const std::function<void(const AttentionGradient&)>& visit) {
+  state.drop_prefix();
+  const PassKind kind{.steps = state.steps(), .trace = true, .attentions = true};
+  state.plan().require({state.plan().demand(state.whole(), kind, state.held())});
+  ProblemState::Meter meter(state, state.batch());
+  for (const Pass& pass : state.plan().passes(state.whole(), kind, state.held())) {
+    TracedPass traced{.target = true, .remember = true};
+    traced.attentions = [&](const AttentionGradient& of_pass) {
+      AttentionGradient shown = of_pass;
+      shown.sequence = pass.units[static_cast<std::size_t>(of_pass.sequence)].sequence;
+      shown.step += pass.first_step;
+      visit(shown);
+    };
+    run_traced(state, pass, traced, [](Gradients&, std::int64_t, std::int64_t) {});
+    meter.add(pass.units.size());
   }
 }
 

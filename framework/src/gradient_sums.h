@@ -40,10 +40,14 @@ struct TracedPass {
   SharedPrefix shared;
   bool source = false, target = false;
   bool first_changed_only = false;
-  bool remember = false;  ///< its logits are those of the unchanged sequences
+  bool remember = false;                                     ///< its logits are those of the unchanged sequences
+  std::function<void(const AttentionGradient&)> attentions;  ///< as the pass counts sequences and steps
 };
 using TakeGradients = std::function<void(Gradients& gradients, std::int64_t first, std::int64_t count)>;
 void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request, const TakeGradients& take);
+
+/// Gradients at attention weights, of the sequences as they are.
+void visit_attention_gradients(ProblemState& state, const std::function<void(const AttentionGradient&)>& visit);
 
 /// Gradients at the sequences as they are.
 InputGradients input_gradients(ProblemState& state, const GradientRequest& request);

@@ -15,11 +15,14 @@ constexpr std::int64_t kFreeShare = 4;
 // for few rows.
 constexpr std::int64_t kRowsOfPass = 2048, kRowsOfTracedPass = 512, kCotangentRows = 16384;
 constexpr std::int64_t kLogitsOfPass = std::int64_t{1} << 24;
+/// Weights of an attention beside others of their size, and the states of a block in parts.
+constexpr std::int64_t kShownWeights = 3, kShownStates = 12;
 
 }  // namespace
 
 PassPlan::PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget)
     : hidden_(model.hidden),
+      heads_(model.heads),
       vocabulary_(model.vocabulary),
       weights_(model.weight_bytes),
       model_(pass_bytes(model)),
@@ -57,6 +60,9 @@ std::int64_t PassPlan::bytes(const std::vector<Unit>& units, const PassKind& kin
   std::int64_t held = model_.fixed + 2 * texts * steps * vocabulary_ * kFloat;
   if (kind.embeddings) held += padded * hidden_ * kFloat;
   if (kind.keep_prefix) held += computed * model_.prefix_row;
+  const std::int64_t widest = std::max(longest.target, longest.source);
+  if (kind.attentions) held += kShownWeights * heads_ * widest * widest * kFloat;
+  if (kind.parts) held += (kShownStates + heads_) * widest * hidden_ * kFloat;
   const std::int64_t forward = computed * model_.forward_row;
   if (!kind.trace) return held + forward;
   held += computed * model_.traced_row;

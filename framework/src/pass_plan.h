@@ -34,6 +34,8 @@ struct PassKind {
   bool trace = false;                      ///< gradients of the steps follow
   bool keep_prefix = false;                ///< later passes share its rows
   bool first_row_only = false;             ///< gradients at the first computed row of each text alone
+  bool parts = false;                      ///< one block of one text is shown in parts
+  bool attentions = false;                 ///< attention weights of one block and one text are shown
 };
 
 /// Texts that go through the model together.
@@ -84,7 +86,7 @@ class PassPlan {
   std::int64_t bytes(const std::vector<Unit>& units, const PassKind& kind, std::int64_t steps_at_once) const;
   std::int64_t usable() const { return budget_ - cache(); }
 
-  std::int64_t hidden_, vocabulary_, weights_;
+  std::int64_t hidden_, heads_, vocabulary_, weights_;
   PassBytes model_;
   std::vector<Rows> rows_;
   std::int64_t given_, budget_;  ///< with the weights; of passes alone

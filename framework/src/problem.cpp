@@ -68,6 +68,21 @@ Forward Problem::observe(const ObserveRequest& request) const {
   return state_->observe(request);
 }
 
+void Problem::decompose(const std::string& method, bool weights_only, const BlockDecomposition::Visitor& visit) const {
+  const at::NoGradGuard no_grad;
+  state_->decompose(method, weights_only, visit);
+}
+
+StreamDirections Problem::directions(const std::string& method) const {
+  const at::NoGradGuard no_grad;
+  return state_->directions(method);
+}
+
+void Problem::attention_gradients(const std::function<void(const AttentionGradient&)>& visit) const {
+  const at::NoGradGuard no_grad;
+  visit_attention_gradients(*state_, visit);
+}
+
 Work Problem::cost() const { return state_->model.work() - state_->work_before; }
 
 }  // namespace whence

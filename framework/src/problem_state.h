@@ -71,6 +71,10 @@ class ProblemState {
   /// One pass over the whole sequences.
   Forward observe(const ObserveRequest& request);
 
+  /// Every block in parts, and directions of the score in the stream; see Problem.
+  void decompose(const std::string& method, bool weights_only, const BlockDecomposition::Visitor& visit);
+  StreamDirections directions(const std::string& method);
+
   /// A pass over unchanged sequences whose rows later passes share.
   struct Prefix {
     Forward forward;
@@ -98,6 +102,7 @@ class ProblemState {
 
  private:
   Tensor baseline_ids(Side side) const;
+  const BlockDecomposition& decomposition(const std::string& method) const;
 
   std::optional<PassPlan> plan_;
   Tensor embeddings_[2], baselines_[2], replaced_[2];  ///< by Side; made when first asked for

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "whence/batch.h"
 #include "whence/export.h"
 #include "whence/tensor.h"
 
@@ -60,7 +62,7 @@ struct Forward {
 
 /// d score_t / d logits_t for every step at once: steps don't share rows of logits.
 struct Cotangents {
-  Tensor logits;               ///< [B,T',V], of the steps [first_step, first_step + T') of the forward
+  Tensor logits;  ///< [B,T',V], of the steps [first_step, first_step + T') of the forward
   std::int64_t first_step = 0;
 };
 
@@ -69,6 +71,16 @@ struct BackwardRule {
   std::string operation;  ///< "norm", "activation", "softmax", "attention_product", "gate_product"
   std::string rule;       ///< "frozen", "deeplift", "scaled"; "gradient" is what holds without a rule
   double factor = 1;      ///< of "scaled": every branch of the product hands this times its derivative down
+};
+
+/// Weights of one attention and what the score of one step would gain by more of each: rows of `queries` look at those
+/// of `keys`, which are of the same side, or of the source in a decoder's cross attention.
+struct AttentionGradient {
+  Side queries = Side::target, keys = Side::target;
+  std::int64_t layer = 0;  ///< of the stack of the queries
+  std::int64_t sequence = 0, step = 0;
+  Tensor weights;    ///< [H,rows,keys]; of a target the rows up to the one that the step is read at
+  Tensor gradients;  ///< [H,rows,keys]; means nothing where a row does not look
 };
 
 struct PullBackRequest {
@@ -84,6 +96,9 @@ struct PullBackRequest {
   std::vector<BackwardRule> rules;
   /// Traced pass over the reference inputs of "deeplift", with the same lengths and steps.
   const Forward* reference = nullptr;
+  /// Is shown every attention for every step, from the last layer down: of a decoder's block cross attention first, an
+  /// encoder's blocks after the decoder's. Not together with a shared prefix.
+  std::function<void(const AttentionGradient&)> attentions;
 };
 
 /// Per-step gradients; entry [b,l,t] is d score of step t / d embedding of position l.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "whence/batch.h"
+#include "whence/block_decomposition.h"
 #include "whence/export.h"
 #include "whence/forward.h"
 #include "whence/model.h"
@@ -141,6 +142,15 @@ class WHENCE_API Problem {
   bool may_stop_early() const;
   /// Attentions and layer states of one pass over the sequences as they are; logits at the steps come with it.
   Forward observe(const ObserveRequest& request) const;
+
+  /// Shows every block of the model in parts over every sequence, cut behind its last predicting row; see
+  /// BlockDecomposition. `method` is who asks. Throws ModelError when the model cannot take its blocks apart.
+  void decompose(const std::string& method, bool weights_only, const BlockDecomposition::Visitor& visit) const;
+  /// Which way the score of every step points in the stream, see there. Throws ConfigError when it is not
+  /// differentiable, ModelError as above.
+  StreamDirections directions(const std::string& method) const;
+  /// Gradients of the scores at the weights of all attentions, see PullBackRequest::attentions.
+  void attention_gradients(const std::function<void(const AttentionGradient&)>& visit) const;
 
   /// What the model has done since the problem was made.
   Work cost() const;

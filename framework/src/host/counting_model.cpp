@@ -24,6 +24,27 @@ struct CountingTrace final : Trace {
 
 std::int64_t total(const Tensor& counts) { return counts.sum().item<std::int64_t>(); }
 
+void show_attentions(const ModelInfo& info, const CountingTrace& trace, const Tensor& asked, std::int64_t first_step,
+                     const std::function<void(const AttentionGradient&)>& visit) {
+  const auto show = [&](Side queries, Side keys, std::int64_t layer) {
+    for (std::int64_t b = 0; b < asked.size(0); ++b)
+      for (std::int64_t t = 0; t < asked.size(1); ++t) {
+        const auto rows = asked[b][t].item<std::int64_t>() + 1;
+        if (rows == 0) continue;
+        const auto source = trace.source_lengths.defined() ? trace.source_lengths[b].item<std::int64_t>() : 0;
+        const Tensor weights =
+            at::zeros({info.heads, queries == Side::source ? source : rows, keys == Side::source ? source : rows});
+        visit({queries, keys, layer, b, first_step + t, weights, at::zeros_like(weights)});
+      }
+  };
+  const bool crosses = trace.source_lengths.defined();
+  for (std::int64_t n = info.layers; n-- > 0;) {
+    if (crosses) show(Side::target, Side::source, n);
+    show(Side::target, Side::target, n);
+  }
+  for (std::int64_t n = crosses ? info.layers : 0; n-- > 0;) show(Side::source, Side::source, n);
+}
+
 }  // namespace
 
 CountingModel::CountingModel(const Model& model) : model_(model), bytes_(pass_bytes(model.info())) {}
@@ -92,10 +113,12 @@ Gradients CountingModel::pull_back(const Forward& forward, const Cotangents& cot
   if (request.source && trace.source_length > 0) result.source = at::zeros({batch, trace.source_length, steps, hidden});
   for (std::size_t i = 0; i < request.layers.size(); ++i)
     result.layers.push_back(at::zeros({batch, trace.length, steps, info().hidden}));
+  if (request.attentions) show_attentions(info(), trace, asked, cotangents.first_step, request.attentions);
   return result;
 }
 
-void CountingModel::zero_values(const Inputs& inputs, const Request& request, const Visitor& visit) const {
+void CountingModel::zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
+                                const ValueZeroing::Visitor& visit) const {
   const ModelInfo& info = model_.info();
   const std::int64_t rows = total((request.positions.amax(1) + 1).clamp_min(0));
   const std::int64_t seen = total((request.positions + 1).clamp_min(0));
@@ -115,10 +138,66 @@ void CountingModel::zero_values(const Inputs& inputs, const Request& request, co
   work_.forward_rows += rows_of_layers / info.layers;
 }
 
+std::int64_t CountingModel::count_texts(const Inputs& inputs, const Tensor& positions) const {
+  Tensor rows = positions.amax(1) + 1;
+  work_.forward_passes += total(rows > 0);
+  if (inputs.source.defined()) rows = rows + inputs.source.lengths * (rows > 0);
+  work_.forward_rows += total(rows);
+  return rows.max().item<std::int64_t>() * bytes_.forward_row + bytes_.fixed;
+}
+
+void CountingModel::decompose(const Inputs& inputs, const BlockDecomposition::Request& request,
+                              const BlockDecomposition::Visitor& visit) const {
+  const ModelInfo& info = model_.info();
+  const TensorMemory::Imagined working(count_texts(inputs, request.positions));
+  const auto attention = [&](std::int64_t rows, std::int64_t keys) {
+    AttentionParts parts;
+    parts.weights = at::zeros({info.heads, rows, keys});
+    if (request.weights_only) return parts;
+    parts.scale = at::zeros({rows});
+    parts.vectors = at::zeros({info.heads, keys, info.hidden});
+    for (Tensor* states : {&parts.kept, &parts.constant, &parts.output}) *states = at::zeros({rows, info.hidden});
+    return parts;
+  };
+  const auto show = [&](Side side, std::int64_t sequence, std::int64_t rows, std::int64_t source) {
+    for (std::int64_t n = 0; n < info.layers; ++n) {
+      BlockParts parts{.side = side, .layer = n, .sequence = sequence, .attention = attention(rows, rows)};
+      if (source > 0) parts.cross = attention(rows, source);
+      if (!request.weights_only)
+        for (Tensor* states :
+             {&parts.network.added, &parts.network.kept, &parts.network.constant, &parts.network.output})
+          *states = at::zeros({rows, info.hidden});
+      visit(parts);
+    }
+  };
+  for (std::int64_t b = 0; b < request.positions.size(0); ++b) {
+    const auto rows = request.positions[b].max().item<std::int64_t>() + 1;
+    if (rows == 0) continue;
+    const auto source = inputs.source.defined() ? inputs.source.lengths[b].item<std::int64_t>() : 0;
+    if (source > 0) show(Side::source, b, source, 0);
+    show(Side::target, b, rows, source);
+  }
+}
+
+StreamDirections CountingModel::directions(const Inputs& inputs, const Tensor& positions,
+                                           const std::function<Tensor(const Tensor&)>& cotangents) const {
+  const ModelInfo& info = model_.info();
+  const TensorMemory::Imagined working(count_texts(inputs, positions));
+  work_.head_rows += total(positions >= 0);
+  cotangents(at::zeros({positions.size(0), positions.size(1), info.vocabulary}));
+  const Tensor nowhere = at::zeros({positions.size(0), positions.size(1), info.hidden});
+  StreamDirections result{.input = nowhere, .states = nowhere};
+  result.blocks.resize(static_cast<std::size_t>(info.layers),
+                       {nowhere, inputs.source.defined() ? nowhere : Tensor(), nowhere});
+  return result;
+}
+
 const void* CountingModel::query(std::string_view capability) const {
   if (capability == kCountsOnly) return this;
   if (capability == ValueZeroing::kCapability && model_.query(capability))
     return static_cast<const ValueZeroing*>(this);
+  if (capability == BlockDecomposition::kCapability && model_.query(capability))
+    return static_cast<const BlockDecomposition*>(this);
   return nullptr;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "whence/block_decomposition.h"
 #include "whence/model.h"
 #include "whence/value_zeroing.h"
 
@@ -8,7 +9,7 @@ namespace whence::host {
 /// A stand-in for a model that only counts: passes return zeros of the right shapes, work grows as the model's would,
 /// and what the model says its passes take counts as held tensors. Ids, tokens and embeddings are the model's own.
 /// [thread: one]
-class CountingModel final : public Model, public ValueZeroing {
+class CountingModel final : public Model, public ValueZeroing, public BlockDecomposition {
  public:
   /// `model` outlives it.
   explicit CountingModel(const Model& model);
@@ -27,9 +28,17 @@ class CountingModel final : public Model, public ValueZeroing {
   /// Says that it only counts; offers what of the model's powers it can stand in for.
   const void* query(std::string_view capability) const override;
 
-  void zero_values(const Inputs& inputs, const Request& request, const Visitor& visit) const override;
+  void zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
+                   const ValueZeroing::Visitor& visit) const override;
+  void decompose(const Inputs& inputs, const BlockDecomposition::Request& request,
+                 const BlockDecomposition::Visitor& visit) const override;
+  StreamDirections directions(const Inputs& inputs, const Tensor& positions,
+                              const std::function<Tensor(const Tensor& logits)>& cotangents) const override;
 
  private:
+  /// Counts a pass over each text up to the last of its positions; bytes that the longest takes.
+  std::int64_t count_texts(const Inputs& inputs, const Tensor& positions) const;
+
   const Model& model_;
   const PassBytes bytes_;
   mutable Work work_;

@@ -143,11 +143,13 @@ BlockRules rules_of(const DecoderRules& rules, const StackTrace* reference, std:
 template <class T>
 class DecoderSweep {
  public:
-  DecoderSweep(const Decoder<T>& decoder, const PassTrace& trace, const Packing& packing, const DecoderRules& rules)
+  DecoderSweep(const Decoder<T>& decoder, const PassTrace& trace, const Packing& packing, const DecoderRules& rules,
+               const AttentionVisitor& attentions)
       : decoder_(decoder),
         trace_(trace),
         packing_(packing),
         rules_(rules),
+        attentions_(attentions),
         positions_(decoder, trace.stack.lengths, trace.stack.layout) {}
 
   /// From the cotangents of the read rows, [S',D]; keep(layer, c) is shown those of every block's input.
@@ -174,12 +176,19 @@ class DecoderSweep {
       if (source) {
         PrefixCotangents of_keys{at::empty({source->rows(), 2 * shape.cross.keys()}, c.options()), {}};
         for (const CotangentSteps& text : source->texts) of_keys.first_row.push_back(text.first_row);
+        if (attentions_)
+          visit_attention_gradients<T>(shape.cross, nullptr, rules.attention, trace_.source->seen_from, layer,
+                                       traced.cross_queries, behind, read_only, mixed,
+                                       {.keys = Side::source, .layer = i}, attentions_);
         attention_pull_back<T>(shape.cross, nullptr, rules.attention, trace_.source->seen_from, layer,
                                traced.cross_queries, behind, read_only, mixed, queries, &of_keys);
         block.through_key_values(of_keys.rows, of_source);
         mixed = block.through_cross(queries, c, packed.traced);
         read_only = false;
       }
+      if (attentions_)
+        visit_attention_gradients<T>(shape.attention, positions_.bias(layer), rules.attention, layout, layer,
+                                     traced.heads, packed.texts, read_only, mixed, {.layer = i}, attentions_);
       attention_pull_back<T>(shape.attention, positions_.bias(layer), rules.attention, layout, layer, traced.heads,
                              packed.texts, read_only, mixed, heads);
       block.through_heads(heads, c, packed.traced, positions_.angles(layer));
@@ -193,13 +202,14 @@ class DecoderSweep {
   const PassTrace& trace_;
   const Packing& packing_;
   const DecoderRules& rules_;
+  const AttentionVisitor& attentions_;
   PassPositions<T> positions_;
 };
 
 /// From the cotangents [C,D] of an encoder's states to those of its embeddings.
 template <class T>
 Tensor through_encoder(const Stack<T>& encoder, const SourceTrace& trace, const PackedRows& packed, Tensor c,
-                       const DecoderRules& rules) {
+                       const DecoderRules& rules, const AttentionVisitor& attentions) {
   const RowLayout& layout = trace.stack.layout;
   const PassPositions<T> positions(encoder, trace.stack.lengths, layout);
   const StackTrace* reference = rules.reference ? &rules.reference->source->stack : nullptr;
@@ -213,6 +223,11 @@ Tensor through_encoder(const Stack<T>& encoder, const SourceTrace& trace, const 
     const BlockPullBack<T> block(shape, encoder.blocks().weights()[layer], encoder.blocks().backward(layer, scratch),
                                  traced, own);
     const Tensor mixed = block.through_mlp(c, packed.traced);
+    if (attentions)
+      visit_attention_gradients<T>(
+          shape.attention, positions.bias(layer), own.attention, layout, layer, traced.heads, packed.texts, false,
+          mixed, {.queries = Side::source, .keys = Side::source, .layer = static_cast<std::int64_t>(layer)},
+          attentions);
     attention_pull_back<T>(shape.attention, positions.bias(layer), own.attention, layout, layer, traced.heads,
                            packed.texts, false, mixed, heads);
     block.through_heads(heads, c, packed.traced, positions.angles(layer));
@@ -225,7 +240,7 @@ Tensor through_encoder(const Stack<T>& encoder, const SourceTrace& trace, const 
 template <class T>
 PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const PassTrace& trace,
                      const Tensor& cotangents, std::int64_t first_step, const std::vector<std::int64_t>& layers,
-                     const DecoderRules& rules) {
+                     const DecoderRules& rules, const AttentionVisitor& attentions) {
   std::vector<std::int64_t> read;
   for (std::int64_t i = 0; i < std::ssize(trace.read); ++i) {
     const std::int64_t step = trace.read[static_cast<std::size_t>(i)].step;
@@ -249,20 +264,21 @@ PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const P
     source = over_sources(packing.packed(), *trace.source);
     of_source = at::zeros({source->rows(), encoder->config().hidden}, c.options());
   }
-  const DecoderSweep<T> sweep(decoder, trace, packing, rules);
+  const DecoderSweep<T> sweep(decoder, trace, packing, rules, attentions);
   result.target.embeddings = sweep.run(std::move(c), source ? &*source : nullptr, of_source, keep);
   result.target.rows = packing.packed().rows();
   result.target.texts = packing.packed().texts;
   if (!encoder) return result;
-  result.source.embeddings = through_encoder(*encoder, *trace.source, *source, std::move(of_source), rules);
+  result.source.embeddings = through_encoder(*encoder, *trace.source, *source, std::move(of_source), rules, attentions);
   result.source.rows = source->rows();
   result.source.texts = std::move(source->texts);
   return result;
 }
 
 template PulledBack pull_back(const Decoder<float>&, const Stack<float>*, const PassTrace&, const Tensor&, std::int64_t,
-                              const std::vector<std::int64_t>&, const DecoderRules&);
+                              const std::vector<std::int64_t>&, const DecoderRules&, const AttentionVisitor&);
 template PulledBack pull_back(const Decoder<double>&, const Stack<double>*, const PassTrace&, const Tensor&,
-                              std::int64_t, const std::vector<std::int64_t>&, const DecoderRules&);
+                              std::int64_t, const std::vector<std::int64_t>&, const DecoderRules&,
+                              const AttentionVisitor&);
 
 }  // namespace whence::transformer

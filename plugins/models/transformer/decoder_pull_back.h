@@ -1,5 +1,6 @@
 #pragma once
 
+#include "attention_gradients.h"
 #include "decoder.h"
 
 namespace whence::transformer {
@@ -30,9 +31,10 @@ struct PulledBack {
 /// same at the inputs of the decoder's `layers` (N: the input of the final norm). Inputs only: no weight has a
 /// gradient. All cotangents go through a layer before the next one is touched; none is carried behind the position it
 /// is read at. `encoder` is null where there is no source; with it, the encoder is pulled back once for all steps.
+/// `attentions`, unless it is empty, is shown all attentions, their steps counted from `first_step`.
 template <class T>
 PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const PassTrace& trace,
                      const Tensor& cotangents, std::int64_t first_step, const std::vector<std::int64_t>& layers,
-                     const DecoderRules& rules);
+                     const DecoderRules& rules, const AttentionVisitor& attentions = {});
 
 }  // namespace whence::transformer

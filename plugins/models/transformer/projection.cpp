@@ -1,5 +1,9 @@
 #include "projection.h"
 
+#include <ATen/ops/empty.h>
+
+#include "parallel.h"
+
 namespace whence::transformer {
 namespace {
 
@@ -15,6 +19,14 @@ std::int64_t Projection::out() const {
   std::int64_t sum = 0;
   for (const StoredMatrix& part : parts) sum += part.out();
   return sum;
+}
+
+Tensor Projection::dense() const {
+  Tensor result = at::empty({out(), in()}, at::kFloat);
+  const PackedMatrix<float>::ReadRow read = reader<float>(0);
+  float* rows = result.mutable_data_ptr<float>();
+  run_tasks(out(), [&](std::int64_t row, std::int64_t) { read(row, rows + row * in()); });
+  return result;
 }
 
 template <class T>

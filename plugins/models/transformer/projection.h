@@ -15,6 +15,9 @@ struct Projection {
   std::int64_t out() const;
   std::int64_t in() const { return parts.front().in(); }
 
+  /// The weights W unpacked, [out,in] of floats, times the gain.
+  Tensor dense() const;
+
   /// Right factor of the forward, [in,count]: outputs [first, first + count). Memory that `into` has is used again.
   template <class T>
   void pack_forward(Precision precision, std::int64_t first, std::int64_t count, PackedMatrix<T>& into) const;

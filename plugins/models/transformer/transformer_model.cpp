@@ -332,12 +332,23 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   if (encoder_) stacks.push_back(&encoder_->config());
   stacks.push_back(&decoder_->config());
   const DecoderRules rules = read_rules(request.rules, stacks, reference);
+  AttentionVisitor attentions;
+  if (request.attentions) {
+    for (const Segment& segment : trace->pass.stack.layout.segments)
+      if (segment.start > 0)
+        throw std::invalid_argument("attentions are shown of whole texts, not behind a shared prefix");
+    attentions = [&](const AttentionGradient& packed) {
+      AttentionGradient shown = packed;
+      shown.step += cotangents.first_step;
+      request.attentions(shown);
+    };
+  }
 
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
   const PulledBack packed =
       transformer::pull_back(*decoder_, encoder_.get(), trace->pass, cotangents.logits.to(at::kFloat).contiguous(),
-                             cotangents.first_step, request.layers, rules);
+                             cotangents.first_step, request.layers, rules, attentions);
   ++counters_.backward_passes;
   counters_.backward_rows += packed.target.rows + packed.source.rows;
   const auto as_asked = [&](const Tensor& rows, std::int64_t width) {
@@ -353,7 +364,8 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   return result;
 }
 
-void TransformerModel::zero_values(const Inputs& inputs, const Request& request, const Visitor& visit) const {
+void TransformerModel::zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
+                                   const ValueZeroing::Visitor& visit) const {
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
   const auto lengths = text_lengths(inputs);
@@ -374,6 +386,7 @@ Work TransformerModel::work() const {
 
 const void* TransformerModel::query(std::string_view capability) const {
   if (capability == CheckpointReport::kCapability) return &report_;
+  if (capability == BlockDecomposition::kCapability) return static_cast<const BlockDecomposition*>(this);
   if (capability == ValueZeroing::kCapability && !encoder_) return static_cast<const ValueZeroing*>(this);
   return nullptr;
 }

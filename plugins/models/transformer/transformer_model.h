@@ -5,6 +5,8 @@
 
 #include "checkpoint.h"
 #include "decoder.h"
+#include "decomposition_pass.h"
+#include "whence/block_decomposition.h"
 #include "whence/checkpoint_report.h"
 #include "whence/model.h"
 #include "whence/value_zeroing.h"
@@ -12,7 +14,7 @@
 namespace whence::transformer {
 
 /// A model of the transformer engine: a decoder, with or without an encoder that reads a source.
-class TransformerModel : public Model, public ValueZeroing {
+class TransformerModel : public Model, public ValueZeroing, public BlockDecomposition {
  public:
   /// Reads the tokenizer and the small weights; matrices are unpacked when they are first used. Throws ModelError.
   TransformerModel(const Checkpoint& checkpoint, const ModelRequest& request);
@@ -25,9 +27,14 @@ class TransformerModel : public Model, public ValueZeroing {
   Forward forward(const Inputs& inputs, const ForwardRequest& request) const override;
   Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                       const PullBackRequest& request) const override;
-  void zero_values(const Inputs& inputs, const Request& request, const Visitor& visit) const override;
+  void zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
+                   const ValueZeroing::Visitor& visit) const override;
+  void decompose(const Inputs& inputs, const BlockDecomposition::Request& request,
+                 const BlockDecomposition::Visitor& visit) const override;
+  StreamDirections directions(const Inputs& inputs, const Tensor& positions,
+                              const std::function<Tensor(const Tensor& logits)>& cotangents) const override;
   Work work() const override;
-  /// Offers CheckpointReport and, without an encoder, ValueZeroing.
+  /// Offers CheckpointReport, BlockDecomposition and, without an encoder, ValueZeroing.
   const void* query(std::string_view capability) const override;
 
  private:
@@ -40,6 +47,11 @@ class TransformerModel : public Model, public ValueZeroing {
   /// when `traced`. `attentions` may be null.
   void encode(const Inputs& inputs, bool traced, std::vector<Tensor>* attentions, SourceTrace& source) const;
   const Stack<float>& stack(Side side) const;
+  /// Calls body(text, pass) for every text of the batch that has a row, one after another; the blocks of its source, if
+  /// there is one, are shown to `visit` before.
+  void for_texts(const Inputs& inputs, const std::vector<std::int64_t>& ends, bool weights_only,
+                 const BlockDecomposition::Visitor& visit,
+                 const std::function<void(std::int64_t text, const TextPass& pass)>& body) const;
 
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Stack<float>> encoder_;  // null for decoder-only models

@@ -24,7 +24,10 @@ class CostTest : public testing::AttributeTest {
                            {"steps", text.sequence.steps.size()},
                            {"layers", model.info().layers}};
       for (const auto& [name, value] : host::recorded_params(plugin, asked.method))
-        if (value.is_number()) names[name] = value.as_double();
+        if (value.is_number())
+          names[name] = value.as_double();
+        else if (value.is_bool())
+          names[name] = value.as_bool() ? 1 : 0;
       for (const auto& [name, formula] : plugin.cost_formulas->where) names[name] = Formula::evaluate(formula, names);
       forward += Formula::evaluate(plugin.cost_formulas->forward_rows, names);
       backward += Formula::evaluate(plugin.cost_formulas->backward_rows, names);

@@ -7,16 +7,19 @@
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <stdexcept>
 
 #include "support/fake_tokenizer.h"
+#include "whence/block_decomposition.h"
 #include "whence/model.h"
 #include "whence/sequence.h"
 #include "whence/value_zeroing.h"
@@ -28,7 +31,7 @@ namespace whence::testing {
 /// attentions; where values are zeroed, these layers add what their heads attend to, the even units of a state being
 /// the values of the first head and the odd ones those of the second, and a tanh is the final norm. It counts its work,
 /// and refuses whatever passes that share a prefix may not do.
-class FakeModel final : public Model, public ValueZeroing {
+class FakeModel final : public Model, public ValueZeroing, public BlockDecomposition {
  public:
   explicit FakeModel(ModelKind kind = ModelKind::decoder_only, bool shares_prefixes = true) : tokenizer_(kVocabulary) {
     info_.kind = kind;
@@ -119,6 +122,7 @@ class FakeModel final : public Model, public ValueZeroing {
     if (request.source && trace.source.defined()) gradients.source = per_step(trace.source);
     for (const std::int64_t layer : request.layers)
       gradients.layers.push_back(per_step(layer == 0 ? trace.target : layer == 1 ? trace.average : trace.state));
+    if (request.attentions) show_attentions(trace, cotangents, request.attentions);
     if (request.first_changed_only && gradients.target.defined()) {
       const auto sizes = gradients.target.sizes();
       gradients.target =
@@ -130,11 +134,14 @@ class FakeModel final : public Model, public ValueZeroing {
   Work work() const override { return work_; }
 
   const void* query(std::string_view capability) const override {
-    const bool offered = capability == ValueZeroing::kCapability && info_.kind == ModelKind::decoder_only;
-    return offered ? static_cast<const ValueZeroing*>(this) : nullptr;
+    if (info_.kind != ModelKind::decoder_only) return nullptr;
+    if (capability == ValueZeroing::kCapability) return static_cast<const ValueZeroing*>(this);
+    if (capability == BlockDecomposition::kCapability) return static_cast<const BlockDecomposition*>(this);
+    return nullptr;
   }
 
-  void zero_values(const Inputs& inputs, const Request& request, const Visitor& visit) const override {
+  void zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
+                   const ValueZeroing::Visitor& visit) const override {
     ++work_.forward_passes;
     work_.forward_rows += (request.positions.amax(1) + 1).sum().item<std::int64_t>();
     std::int64_t layers_zeroed = 0;
@@ -160,6 +167,40 @@ class FakeModel final : public Model, public ValueZeroing {
     }
     const auto seen = (request.positions + 1).sum().item<std::int64_t>();
     work_.forward_rows += (seen * layers_zeroed + info_.layers - 1) / info_.layers;
+  }
+
+  void decompose(const Inputs& inputs, const BlockDecomposition::Request& request,
+                 const BlockDecomposition::Visitor& visit) const override {
+    const Tensor embeddings = embed(inputs.target.ids, Side::target);
+    const Tensor unit_heads = at::arange(kHidden).remainder(2);
+    for (std::int64_t b = 0; b < embeddings.size(0); ++b) {
+      const auto rows = request.positions[b].max().item<std::int64_t>() + 1;
+      ++work_.forward_passes;
+      work_.forward_rows += rows;
+      Tensor states = embeddings[b].narrow(0, 0, rows);
+      for (std::int64_t n = 0; n < info_.layers; ++n) {
+        BlockParts parts{.layer = n, .sequence = b};
+        AttentionParts& attention = parts.attention;
+        attention.weights = attention_weights(rows)[n];
+        attention.scale = at::ones({rows});
+        attention.vectors = at::stack({states * (unit_heads == 0), states * (unit_heads == 1)});
+        attention.kept = states;
+        const Tensor nothing = attention.constant = at::zeros_like(states);
+        states = attention.output = states + attention.of_positions(0, rows).sum(1);
+        parts.network = {nothing, states, nothing, states};
+        visit(parts);
+      }
+    }
+  }
+
+  StreamDirections directions(const Inputs& inputs, const Tensor& positions,
+                              const std::function<Tensor(const Tensor& logits)>& cotangents) const override {
+    const Tensor given = cotangents(forward(inputs, {.positions = positions}).logits);
+    work_.forward_passes += positions.size(0) - 1;  // one text at a time
+    const Tensor direction = at::matmul(given, head_.t());
+    StreamDirections result{.input = direction, .states = at::zeros_like(direction)};
+    result.blocks.resize(static_cast<std::size_t>(info_.layers), {direction, {}, direction});
+    return result;
   }
 
  private:
@@ -201,6 +242,19 @@ class FakeModel final : public Model, public ValueZeroing {
     Tensor rows = asked + 1 - trace.first_changed.unsqueeze(1);
     if (trace.source.defined()) rows = rows + trace.source_lengths.unsqueeze(1);
     work_.backward_rows += rows.masked_fill(asked < 0, 0).sum().item<std::int64_t>();
+  }
+
+  /// A derivative of 1 everywhere.
+  void show_attentions(const FakeTrace& trace, const Cotangents& cotangents,
+                       const std::function<void(const AttentionGradient&)>& visit) const {
+    for (std::int64_t n = info_.layers; n-- > 0;)
+      for (std::int64_t b = 0; b < trace.positions.size(0); ++b)
+        for (std::int64_t t = 0; t < cotangents.logits.size(1); ++t) {
+          const std::int64_t step = cotangents.first_step + t, rows = trace.positions[b][step].item<std::int64_t>() + 1;
+          if (rows == 0) continue;
+          const Tensor weights = attention_weights(rows)[n];
+          visit({.layer = n, .sequence = b, .step = step, .weights = weights, .gradients = at::ones_like(weights)});
+        }
   }
 
   /// [L,L]: row p weighs positions q <= p by rate^(p-q).

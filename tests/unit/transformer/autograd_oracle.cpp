@@ -205,6 +205,7 @@ Tensor attend(const AttentionShape& shape, const Tensor& queries, const Tensor& 
   Tensor p = at::softmax(scores, -1);
   if (rules.frozen_softmax) p = p.detach();
   if (weights) *weights = p.detach();
+  if (rules.weights) rules.weights->push_back(p);
   const Tensor mixed = at::matmul(scaled_backward(p, factor), scaled_backward(value, factor));
   return mixed.transpose(0, 1).reshape({count, shape.queries()});
 }
@@ -324,9 +325,9 @@ Tensor Block::finish(const Tensor& mixed, const Tensor& x, const Rules& rules, c
   Tensor stream = x;
   if (layout_.parallel) {
     const Tensor made = network(read(mlp_norms_, stream, rules));
-    return add(mlp_norms_, add(attention_norms_, stream, output_(mixed), rules), made, rules);
+    return add(mlp_norms_, behind_attention(mixed, stream, rules), made, rules);
   }
-  stream = add(attention_norms_, stream, output_(mixed), rules);
+  stream = behind_attention(mixed, stream, rules);
   const Tensor made = network(read(mlp_norms_, stream, rules));
   return add(mlp_norms_, stream, made, rules);
 }

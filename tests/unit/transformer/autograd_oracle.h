@@ -15,6 +15,7 @@ struct Rules {
   bool frozen_norms = false, frozen_softmax = false;
   double product_factor = 1, gate_factor = 1;
   const std::vector<Tensor>* reference_gates = nullptr;  ///< "deeplift": [n,I] of each layer, see Pass
+  std::vector<Tensor>* weights = nullptr;                ///< takes [H,n,m] of every attention, for gradients at them
 };
 
 /// A norm over the last dimension of rows [n,...], whose gain and bias, if there are any, have a number for each
@@ -91,6 +92,10 @@ class Block {
   const AttentionShape& attention() const { return attention_; }
   /// As BlockForward::heads, [n,D] -> [n,Q]; x becomes what the attention's result is added to.
   Tensor heads(Tensor& x, const Angles& angles, const Rules& rules = {}) const;
+  /// The stream behind the attention, x [n,D] and mixed [n,H*head] -> [n,D].
+  Tensor behind_attention(const Tensor& mixed, const Tensor& x, const Rules& rules = {}) const {
+    return add(attention_norms_, x, output_(mixed), rules);
+  }
   /// As BlockForward::finish, x [n,D] and mixed [n,H*head] -> [n,D]. `gate` takes what goes into the activation of the
   /// feed-forward network, [n,I].
   Tensor finish(const Tensor& mixed, const Tensor& x, const Rules& rules = {}, const Tensor& reference_gate = {},
