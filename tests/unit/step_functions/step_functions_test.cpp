@@ -115,6 +115,19 @@ TEST(Entropy, ATokenRuledOutAddsNothing) {
   EXPECT_TRUE(near(torch::autograd::grad({entropy.sum()}, {inputs.logits}).front(), numbers({1, 1, 3}, {0, 0, 0})));
 }
 
+TEST(TopPSize, CountsTheTokensOfTheNucleusOfEveryStep) {
+  // Probabilities 0.5, 0.3, 0.15, 0.05 in any order, and one token that takes all.
+  const StepInputs inputs{numbers({2, 1, 4}, {0.5f, 0.05f, 0.3f, 0.15f, 1, 1e-9f, 1e-9f, 1e-9f}).log(),
+                          at::randint(0, 1, {2, 1}, at::kLong)};
+  const auto sizes = [&](double top_p) {
+    return built_plugins().make_step_function(choice("top_p_size", {{"top_p", Value(top_p)}}))->score(inputs);
+  };
+  EXPECT_TRUE(near(sizes(0.0), numbers({2, 1}, {1, 1})));
+  EXPECT_TRUE(near(sizes(0.45), numbers({2, 1}, {1, 1})));
+  EXPECT_TRUE(near(sizes(0.79), numbers({2, 1}, {2, 1})));
+  EXPECT_TRUE(near(sizes(0.9), numbers({2, 1}, {3, 1})));
+}
+
 TEST(Probability, LargeLogitsStayFinite) {
   const StepInputs inputs{numbers({1, 1, 2}, {1000, 998}), at::tensor(std::vector<std::int64_t>{1}).view({1, 1})};
   EXPECT_TRUE(
