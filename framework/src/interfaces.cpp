@@ -4,6 +4,7 @@
 #include "whence/hidden_reduction.h"
 #include "whence/method.h"
 #include "whence/model.h"
+#include "whence/paired_aggregator.h"
 #include "whence/registrar.h"
 #include "whence/renderer.h"
 #include "whence/step_function.h"
@@ -29,6 +30,8 @@ Aggregator::~Aggregator() = default;
 const void* Aggregator::query(std::string_view) const { return nullptr; }
 
 HiddenReduction::~HiddenReduction() = default;
+
+PairedAggregator::~PairedAggregator() = default;
 
 Renderer::~Renderer() = default;
 const void* Renderer::query(std::string_view) const { return nullptr; }

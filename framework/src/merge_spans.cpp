@@ -13,19 +13,6 @@ std::string text_of(const Span& span) {
   return text.append(std::to_string(span.start)).append(", ").append(std::to_string(span.end)).append("]");
 }
 
-void check_spans(const std::vector<Span>& spans, std::int64_t length, const std::string& side) {
-  const std::string rule = "; spans are [start, end) with start < end, ascending and without overlap";
-  std::int64_t free_from = 0;
-  for (const Span& span : spans) {
-    const std::string place = side + "_spans: span " + text_of(span);
-    if (span.size() <= 0) throw ConfigError(place + " is empty" + rule);
-    if (span.start < 0 || span.end > length)
-      throw ConfigError(place + " is outside the " + std::to_string(length) + " " + side + " tokens" + rule);
-    if (span.start < free_from) throw ConfigError(place + " overlaps or precedes the span before it" + rule);
-    free_from = span.end;
-  }
-}
-
 /// How positions [range.start, range.end) fall into merged tokens: one block each, single tokens included, counted from
 /// range.start. Spans outside the range are ignored, those that cross its edges are cut.
 std::vector<Span> blocks_of(const std::vector<Span>& spans, const Span& range) {
@@ -90,6 +77,19 @@ void merge_tokens(std::vector<Token>& tokens, const std::vector<Span>& blocks) {
 }
 
 }  // namespace
+
+void check_spans(const std::vector<Span>& spans, std::int64_t length, const std::string& side) {
+  const std::string rule = "; spans are [start, end) with start < end, ascending and without overlap";
+  std::int64_t free_from = 0;
+  for (const Span& span : spans) {
+    const std::string place = side + "_spans: span " + text_of(span);
+    if (span.size() <= 0) throw ConfigError(place + " is empty" + rule);
+    if (span.start < 0 || span.end > length)
+      throw ConfigError(place + " is outside the " + std::to_string(length) + " " + side + " tokens" + rule);
+    if (span.start < free_from) throw ConfigError(place + " overlaps or precedes the span before it" + rule);
+    free_from = span.end;
+  }
+}
 
 void merge_spans(SequenceAttribution& sequence, const MergeRequest& request) {
   check_spans(request.source_spans, std::ssize(sequence.source), "source");

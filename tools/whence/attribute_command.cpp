@@ -51,7 +51,7 @@ int run(const Arguments& arguments) {
   if (arguments.on("verbose") || arguments.on("very-verbose")) say_cost(arguments, session, computed);
 
   const host::NamedOutput& result = computed.outputs.front();
-  const AttributionOutput shown = host::aggregated(session.host, result.output, result.spec.aggregation);
+  const AttributionOutput shown = host::aggregated(session.host, result.output, result.spec.aggregation, host::read_other_result);
   // A chain that was asked for shapes what is saved, too; the default one only what is shown.
   const AttributionOutput& saved = result.spec.aggregation ? shown : result.output;
   if (result.spec.aggregation)

@@ -4,6 +4,7 @@
 
 #include "computing_options.h"
 #include "host/attribute.h"
+#include "host/yaml.h"
 #include "json_value.h"
 #include "whence/generation_options.h"
 
@@ -35,6 +36,10 @@ void add_param(Choice& choice, const std::string& key, const Value& value) {
   Value::Map map = choice.params.is_null() ? Value::Map{} : choice.params.as_map();
   map.emplace_back(key, value);
   choice.params = Value(std::move(map), value.mark());
+}
+
+bool has_param(const Choice& choice, const std::string& key) {
+  return !choice.params.is_null() && choice.params.find(key) != nullptr;
 }
 
 /// A plugin that takes parameters of the command line.
@@ -181,7 +186,8 @@ std::vector<Option> attribute_options() {
        list,
        {},
        "NAME",
-       "aggregators applied before showing and saving; default: shown with the default of the method, saved without"},
+       "aggregators applied before showing and saving, a NAME or 'NAME: {parameter: value}'; default: shown with the "
+       "default of the method, saved without"},
       {"attribution-selectors",
        list,
        {},
@@ -217,6 +223,11 @@ std::vector<Option> attribute_options() {
   return options;
 }
 
+Choice aggregator_from_option(const std::string& stage, const std::string& option) {
+  if (stage.find_first_of(":{") == std::string::npos) return {stage, {}, {option, 0, 0}};
+  return host::parse_choice(host::parse_yaml(stage, option), "an aggregator");
+}
+
 std::optional<std::vector<Choice>> aggregation_from_options(const Arguments& arguments, const Catalogue& catalogue) {
   const std::vector<std::string> names = arguments.list("attribution-aggregators");
   const std::vector<std::int64_t> selectors = arguments.integers("attribution-selectors");
@@ -235,13 +246,15 @@ std::optional<std::vector<Choice>> aggregation_from_options(const Arguments& arg
   std::vector<Choice> chain;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const Mark where{"--attribution-aggregators", 0, 0};
-    Choice choice{names[i], {}, where};
-    const PluginInfo& plugin = catalogue.find(PluginKind::aggregator, names[i], where);
+    Choice choice = aggregator_from_option(names[i], where.file);
+    const PluginInfo& plugin = catalogue.find(PluginKind::aggregator, choice.name, where);
     if (!selectors.empty()) {
       add_param(choice, "index", Value(selectors[i], {"--attribution-selectors", 0, 0}));
       choice.where.file += ", --attribution-selectors";
     }
-    if (declares(plugin, "normalize")) add_param(choice, "normalize", Value(normalize, where));
+    // What a stage says itself comes first.
+    if (declares(plugin, "normalize") && !has_param(choice, "normalize") && !has_param(choice, "rescale"))
+      add_param(choice, "normalize", Value(normalize, where));
     if (rescale && declares(plugin, "rescale")) add_param(choice, "rescale", Value(true, where));
     chain.push_back(std::move(choice));
   }

@@ -69,7 +69,7 @@ int run(const Arguments& arguments) {
       if (!output.file.empty()) continue;
       for (const host::NamedOutput& named : result.outputs) {
         if (result.outputs.size() > 1) print("== " + named.spec.name + " ==\n");
-        print(host::render(session.host, output, named, canvas));
+        print(host::render(session.host, output, named, canvas, host::find_among(result.outputs)));
       }
     }
   }

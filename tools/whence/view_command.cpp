@@ -37,12 +37,12 @@ int run(const Arguments& arguments) {
   result.spec.name = file;
   if (arguments.has("aggregators")) {
     result.spec.aggregation.emplace();
-    for (const std::string& name : arguments.list("aggregators"))
-      if (name != "none") result.spec.aggregation->push_back({name, {}, {"--aggregators", 0, 0}});
+    for (const std::string& stage : arguments.list("aggregators"))
+      if (stage != "none") result.spec.aggregation->push_back(aggregator_from_option(stage, "--aggregators"));
   }
   const std::string renderer = arguments.text("renderer").value_or(arguments.on("json") ? "json" : "terminal");
   const Mark chosen_by = arguments.has("renderer") ? Mark{"--renderer", 0, 0} : Mark{};
-  print(host::render(session.host, {{renderer, {}, chosen_by}, ""}, result, canvas));
+  print(host::render(session.host, {{renderer, {}, chosen_by}, ""}, result, canvas, host::read_other_result));
   return 0;
 }
 
@@ -50,18 +50,20 @@ int run(const Arguments& arguments) {
 
 Command view_command() {
   using enum OptionKind;
-  return {"view",
-          "FILE [options]",
-          "Show a saved result",
-          "FILE is a result of 'attribute' or 'run', or one that the reference toolkit saved, plain or gzipped.",
-          {{"aggregators",
-            list,
-            {},
-            "NAME",
-            "chain that makes the result token-level; default: that of its dimensions; none: as it is"},
-           {"renderer", value, {}, "NAME", "how to show it; default: terminal"},
-           {"width", value, {}, "N", "columns to use; default: those of the terminal"}},
-          run};
+  return {
+      "view",
+      "FILE [options]",
+      "Show a saved result",
+      "FILE is a result of 'attribute' or 'run', or one that the reference toolkit saved, plain or gzipped.",
+      {{"aggregators",
+        list,
+        {},
+        "NAME",
+        "chain that makes the result token-level; a NAME may bring parameters, as 'scores: {function: sum}'; default: "
+        "that of its dimensions; none: as it is"},
+       {"renderer", value, {}, "NAME", "how to show it; default: terminal"},
+       {"width", value, {}, "N", "columns to use; default: those of the terminal"}},
+      run};
 }
 
 }  // namespace whence::cli

@@ -8,6 +8,10 @@
 
 namespace whence {
 
+/// Throws ConfigError for a span that is empty, outside the `length` tokens of a side ("source" or "target"), or that
+/// overlaps or precedes the one before it.
+WHENCE_API void check_spans(const std::vector<Span>& spans, std::int64_t length, const std::string& side);
+
 struct MergeRequest {
   std::vector<Span> source_spans;  ///< ascending, disjoint, within the source
   std::vector<Span> target_spans;  ///< ascending, disjoint, within the target

@@ -1,6 +1,11 @@
 #include "host/aggregation.h"
 
+#include <algorithm>
+
 #include "host/guard.h"
+#include "host/run_directory.h"
+#include "whence/paired_aggregator.h"
+#include "whence/result_json.h"
 
 namespace whence::host {
 namespace {
@@ -27,6 +32,14 @@ std::optional<Reduced> reduced_by(const AttributionOutput& output) {
     }
   }
   return {};
+}
+
+void join_all(AttributionOutput& output, const AttributionOutput& other, const PairedAggregator& pairing) {
+  const std::size_t count = output.sequences.size();
+  if (other.sequences.size() != count)
+    throw ConfigError("'" + pairing.partner() + "' has " + std::to_string(other.sequences.size()) +
+                      " sequences; expected " + std::to_string(count) + ", as many as this result");
+  for (std::size_t i = 0; i < count; ++i) pairing.join(output.sequences[i], other.sequences[i]);
 }
 
 }  // namespace
@@ -77,13 +90,21 @@ std::vector<Choice> default_aggregation(const AttributionOutput& output) {
   return std::vector<Choice>(dims.size(), Choice{"mean", {}, {}});
 }
 
+AttributionOutput no_other_result(const std::string& name) {
+  throw ConfigError("there is no other result '" + name + "' here; expected a command that has one");
+}
+
+AttributionOutput read_other_result(const std::string& name) { return from_result_json(read_file(name), name); }
+
 AttributionOutput aggregated(const PluginHost& host, const AttributionOutput& output,
-                             const std::optional<std::vector<Choice>>& chain) {
+                             const std::optional<std::vector<Choice>>& chain, const FindResult& find) {
+  const std::vector<Choice> stages = chain ? *chain : default_aggregation(output);
   AttributionOutput result = output;
   auto reduced = reduced_by(output);
   // It tells what is left to do.
   std::erase_if(result.info, [](const auto& entry) { return entry.first == kReducedKey; });
-  for (const Choice& choice : chain ? *chain : default_aggregation(output)) {
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const Choice& choice = stages[i];
     if (const auto first = reduced ? EarlyReduction::of(host, choice) : nullptr) {
       if (first->description() != reduced->description)
         throw ConfigError(choice.where,
@@ -94,7 +115,13 @@ AttributionOutput aggregated(const PluginHost& host, const AttributionOutput& ou
     } else {
       const auto aggregator = host.make_aggregator(choice);
       with_place(choice.where, plugin_title(PluginKind::aggregator, choice.name), [&] {
-        for (SequenceAttribution& sequence : result.sequences) aggregator->apply(sequence);
+        if (const auto* power = aggregator->query(PairedAggregator::kCapability)) {
+          const auto& pairing = *static_cast<const PairedAggregator*>(power);
+          const std::vector<Choice> before(stages.begin(), stages.begin() + static_cast<std::ptrdiff_t>(i));
+          join_all(result, aggregated(host, find(pairing.partner()), before, find), pairing);
+        } else {
+          for (SequenceAttribution& sequence : result.sequences) aggregator->apply(sequence);
+        }
       });
     }
     reduced.reset();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,10 +46,19 @@ inline constexpr char kReducedKey[] = "hidden_reduction";
 /// units, or the mean over heads and layers.
 std::vector<Choice> default_aggregation(const AttributionOutput& output);
 
+/// Finds the result that an aggregator of pairs names. Throws ConfigError for one that is not there.
+using FindResult = std::function<AttributionOutput(const std::string& name)>;
+
+/// For callers without other results: always throws.
+AttributionOutput no_other_result(const std::string& name);
+/// `name` is the file of a result.
+AttributionOutput read_other_result(const std::string& name);
+
 /// A copy of `output` with every sequence sent through the chain, or through the default one. Where hidden units were
 /// reduced early, only the rest of the first stage is done. Errors name the place of the choice and the aggregator;
 /// ConfigError for a chain that begins with another reduction of hidden units than was done.
 AttributionOutput aggregated(const PluginHost& host, const AttributionOutput& output,
-                             const std::optional<std::vector<Choice>>& chain = {});
+                             const std::optional<std::vector<Choice>>& chain = {},
+                             const FindResult& find = no_other_result);
 
 }  // namespace whence::host

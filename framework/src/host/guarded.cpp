@@ -6,6 +6,7 @@
 #include "host/guard.h"
 #include "host/result_check.h"
 #include "whence/hidden_reduction.h"
+#include "whence/paired_aggregator.h"
 
 namespace whence::host {
 namespace {
@@ -155,6 +156,7 @@ class GuardedStepFunction final : public StepFunction {
 
 class GuardedReduction final : public HiddenReduction {
  public:
+  using Power = HiddenReduction;
   GuardedReduction(const HiddenReduction& inner, std::string path) : inner_(inner), path_(std::move(path)) {}
 
   Tensor reduce(const Tensor& values) const override {
@@ -178,12 +180,30 @@ class GuardedReduction final : public HiddenReduction {
   std::string path_;
 };
 
+class GuardedPairing final : public PairedAggregator {
+ public:
+  using Power = PairedAggregator;
+  GuardedPairing(const PairedAggregator& inner, std::string path) : inner_(inner), path_(std::move(path)) {}
+
+  std::string partner() const override {
+    return guard(path_, "aggregate", [&] { return inner_.partner(); });
+  }
+  void join(SequenceAttribution& sequence, const SequenceAttribution& other) const override {
+    guard(path_, "aggregate", [&] { inner_.join(sequence, other); });
+    check_sequence(sequence, path_);
+  }
+
+ private:
+  const PairedAggregator& inner_;
+  std::string path_;
+};
+
 class GuardedAggregator final : public Aggregator {
  public:
   GuardedAggregator(std::unique_ptr<Aggregator> inner, const std::string& path)
       : inner_(std::move(inner)), path_(path) {
-    const auto power = guard(path_, "query", [&] { return inner_->query(HiddenReduction::kCapability); });
-    if (power) reduction_.emplace(*static_cast<const HiddenReduction*>(power), path_);
+    offer(reduction_);
+    offer(pairing_);
   }
 
   void apply(SequenceAttribution& sequence) const override {
@@ -193,13 +213,24 @@ class GuardedAggregator final : public Aggregator {
   const void* query(std::string_view capability) const override {
     if (capability == HiddenReduction::kCapability)
       return reduction_ ? static_cast<const HiddenReduction*>(&*reduction_) : nullptr;
+    if (capability == PairedAggregator::kCapability)
+      return pairing_ ? static_cast<const PairedAggregator*>(&*pairing_) : nullptr;
     return guard(path_, "query", [&] { return inner_->query(capability); });
   }
 
  private:
+  /// Puts a guard around the power that `Guarded` is made for, if the plugin offers it.
+  template <class Guarded>
+  void offer(std::optional<Guarded>& guarded) {
+    using Power = typename Guarded::Power;
+    const auto power = guard(path_, "query", [&] { return inner_->query(Power::kCapability); });
+    if (power) guarded.emplace(*static_cast<const Power*>(power), path_);
+  }
+
   std::unique_ptr<Aggregator> inner_;
   std::string path_;
   std::optional<GuardedReduction> reduction_;
+  std::optional<GuardedPairing> pairing_;
 };
 
 class GuardedRenderer final : public Renderer {

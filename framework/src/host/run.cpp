@@ -9,6 +9,7 @@
 #include "host/run_manifest.h"
 #include "host/yaml.h"
 #include "whence/generation_options.h"
+#include "whence/paired_aggregator.h"
 #include "whence/result_json.h"
 
 namespace whence::host {
@@ -88,9 +89,30 @@ std::vector<NamedOutput> stored_outputs(const Experiment& experiment, const fs::
   return outputs;
 }
 
+std::string unknown_partner(const std::string& name) {
+  return "'" + name + "' is none of the attributions of this experiment; name one of them";
+}
+
+/// What an aggregator of pairs names must be made by the same experiment.
+void check_partners(const PluginHost& host, const Experiment& experiment, const AttributionSpec& spec) {
+  for (const Choice& choice : spec.aggregation.value_or(std::vector<Choice>{})) {
+    const auto aggregator = host.make_aggregator(choice);
+    const auto* power = aggregator->query(PairedAggregator::kCapability);
+    if (!power) continue;
+    const std::string partner = static_cast<const PairedAggregator*>(power)->partner();
+    if (std::none_of(experiment.attributions.begin(), experiment.attributions.end(),
+                     [&](const AttributionSpec& other) { return other.name == partner; }))
+      throw ConfigError(choice.where,
+                        plugin_title(PluginKind::aggregator, choice.name) + ": " + unknown_partner(partner));
+  }
+}
+
 /// So that one that cannot be used is found before the model is loaded.
 void try_every_plugin(const PluginHost& host, const Experiment& experiment) {
-  for (const AttributionSpec& spec : experiment.attributions) try_plugins(host, spec);
+  for (const AttributionSpec& spec : experiment.attributions) {
+    try_plugins(host, spec);
+    check_partners(host, experiment, spec);
+  }
   for (const OutputSpec& output : experiment.outputs) host.make_renderer(output.renderer);
 }
 
@@ -188,9 +210,18 @@ std::string run_key(const Catalogue& catalogue, const Experiment& experiment,
   return sha256_of_text(text);
 }
 
-std::string render(const PluginHost& host, const OutputSpec& output, const NamedOutput& result, const Canvas& canvas) {
+FindResult find_among(const std::vector<NamedOutput>& outputs) {
+  return [&outputs](const std::string& name) {
+    for (const NamedOutput& output : outputs)
+      if (output.spec.name == name) return output.output;
+    throw ConfigError(unknown_partner(name));
+  };
+}
+
+std::string render(const PluginHost& host, const OutputSpec& output, const NamedOutput& result, const Canvas& canvas,
+                   const FindResult& find) {
   const auto renderer = host.make_renderer(output.renderer);
-  const AttributionOutput shown = aggregated(host, result.output, result.spec.aggregation);
+  const AttributionOutput shown = aggregated(host, result.output, result.spec.aggregation, find);
   return with_place(output.renderer.where,
                     "attribution '" + result.spec.name + "', renderer '" + output.renderer.name + "'",
                     [&] { return renderer->render(shown, canvas); });
@@ -227,7 +258,8 @@ RunResult run_experiment(const PluginHost& host, const Experiment& experiment, b
   try {
     for (const NamedOutput& output : run.outputs)
       for (const OutputSpec& spec : experiment.outputs)
-        if (!spec.file.empty()) files[file_of(spec, output.spec.name)] = render(host, spec, output, Canvas{});
+        if (!spec.file.empty())
+          files[file_of(spec, output.spec.name)] = render(host, spec, output, Canvas{}, find_among(run.outputs));
   } catch (const Error&) {
     rendering_failure = std::current_exception();
   }

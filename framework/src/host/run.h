@@ -78,7 +78,11 @@ RunResult run_experiment(const PluginHost& host, const Experiment& experiment, b
 std::string run_key(const Catalogue& catalogue, const Experiment& experiment,
                     const std::vector<std::string>& model_files);
 
+/// Finds a result among those of an experiment, by its name; `outputs` outlive what is returned.
+FindResult find_among(const std::vector<NamedOutput>& outputs);
+
 /// One rendering of one output. Errors name the place of the choice, the attribution and the renderer.
-std::string render(const PluginHost& host, const OutputSpec& output, const NamedOutput& result, const Canvas& canvas);
+std::string render(const PluginHost& host, const OutputSpec& output, const NamedOutput& result, const Canvas& canvas,
+                   const FindResult& find);
 
 }  // namespace whence::host

@@ -4,28 +4,17 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/tensor.h>
 
+#include "case_models.h"
 #include "choices.h"
 #include "compare.h"
 #include "coverage.h"
 #include "host/aggregation.h"
-#include "host/model_loading.h"
 #include "support/plugins.h"
 
 namespace whence::parity {
 namespace {
 
 const host::PluginHost& plugins() { return testing::built_plugins(); }
-
-const Model& model(const std::string& name) {
-  static std::map<std::string, host::LoadedModel> loaded;
-  auto found = loaded.find(name);
-  if (found == loaded.end()) {
-    const std::string path = name == "smollm2-135m-instruct-q4_1" ? WHENCE_MODELS_DIR "/SmolLM2-135M-Instruct.Q4_1.gguf"
-                                                                  : WHENCE_TEST_DATA "/cases/models/" + name;
-    found = loaded.emplace(name, host::load_model(plugins(), path)).first;
-  }
-  return *found->second.model;
-}
 
 Tensor selected(const Tensor& values, std::int64_t dim, const json& indices) {
   return values.index_select(dim, at::tensor(indices.get<std::vector<std::int64_t>>(), at::kLong));

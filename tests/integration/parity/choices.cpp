@@ -38,9 +38,14 @@ Choice stage(const std::string& name, const json& function, const json& keywords
     if (keywords.contains(key)) params.emplace_back(ours, to_value(keywords[key]));
   };
   if (!function.is_null()) params.emplace_back("function", to_value(function));
-  if (name == "spans") {
+  if (name == "spans" || name == "slices") {
     add("source_spans", "source_spans");
     add("target_spans", "target_spans");
+  } else if (name == "split") {
+    add("split_pattern", "split_pattern");
+    add("split_mode", "split_mode");
+  } else if (name == "pair") {
+    params.emplace_back("with", Value(std::string("paired")));
   } else if (name == "subwords") {
     add("special_chars", "special_chars");
   } else {

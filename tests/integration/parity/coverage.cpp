@@ -41,9 +41,6 @@ const std::vector<Missing>& missing_parts() {
       {"step score", "kl_divergence"},
       {"step score", "pcxmi"},
       {"step score", "top_p_size"},
-      {"aggregator", "pair"},
-      {"aggregator", "slices"},
-      {"aggregator", "split"},
   };
   return parts;
 }
