@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "counting.h"
+#include "variant_scores.h"
 
 namespace whence {
 namespace {
@@ -324,7 +325,7 @@ Tensor PathIntegrator::score_differences() {
   for (const Side side : sides_) {
     Variants each;
     (side == Side::source ? each.source_mask : each.target_mask) = at::eye(state_.length(side), at::kBool);
-    sum += (state_.base_scores() - state_.scores(each)).sum(0, /*keepdim=*/false, at::kDouble);
+    sum += (state_.base_scores() - VariantScores(state_, each).run()).sum(0, /*keepdim=*/false, at::kDouble);
   }
   return sum;
 }

@@ -5,6 +5,7 @@
 #include "gradient_sums.h"
 #include "path_integral.h"
 #include "problem_state.h"
+#include "variant_scores.h"
 #include "whence/hidden_reduction.h"
 
 namespace whence {
@@ -40,7 +41,7 @@ Tensor Problem::scores(const Nodes& nodes) const {
 
 Tensor Problem::scores(const Variants& variants) const {
   const at::NoGradGuard no_grad;
-  return state_->scores(variants);
+  return VariantScores(*state_, variants).run();
 }
 
 InputGradients Problem::gradients(const GradientRequest& request) const {

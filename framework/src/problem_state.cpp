@@ -2,9 +2,9 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/nonzero.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
@@ -17,6 +17,7 @@ constexpr std::int64_t kNoStep = -1;
 constexpr std::int64_t kFloat = sizeof(float);
 /// Logits that the step function sees at a time, so that what it makes of them stays small.
 constexpr std::int64_t kScoredLogits = std::int64_t{1} << 22;
+constexpr std::int64_t kEmbeddedTogether = 4096;
 
 std::string name_of(const Sequence& sequence) { return "sequence '" + sequence.id + "'"; }
 
@@ -153,6 +154,19 @@ const Tensor& ProblemState::replaced(Side side) {
   return tokens;
 }
 
+const Tensor& ProblemState::mean_row(Side side) {
+  Tensor& mean = mean_rows_[static_cast<int>(side)];
+  if (mean.defined()) return mean;
+  // Double, so that the sum of a large vocabulary keeps its digits.
+  Tensor sum = at::zeros({model.info().embedding}, at::kDouble);
+  const std::int64_t vocabulary = model.info().vocabulary;
+  for (std::int64_t first = 0; first < vocabulary; first += kEmbeddedTogether) {
+    const Tensor some = at::arange(first, std::min(first + kEmbeddedTogether, vocabulary), at::kLong);
+    sum += model.embed(some, side).sum(0, false, at::kDouble);
+  }
+  return mean = (sum / vocabulary).to(at::kFloat);
+}
+
 /// Every token becomes the unknown one; EOS keeps itself unless `eos_baseline`, a decoder start token always does.
 Tensor ProblemState::baseline_ids(Side side) const {
   const auto& special = model.tokenizer().special_ids();
@@ -181,14 +195,18 @@ Inputs ProblemState::inputs_of(const std::vector<Unit>& units, const RowsOf& row
   Inputs pass;
   const auto fill = [&](Side side, PaddedIds& ids_of_pass, Tensor& embeddings) {
     if (!ids(side).defined()) return;
+    std::vector<Tensor> own;
     std::vector<std::int64_t> lengths;
-    for (const Unit& unit : units) lengths.push_back(rows_of(side, unit.sequence));
+    for (const Unit& unit : units) {
+      if (rows) own.push_back(rows(unit, side));
+      lengths.push_back(rows ? own.back().size(0) : rows_of(side, unit.sequence));
+    }
     const std::int64_t longest = *std::max_element(lengths.begin(), lengths.end());
     ids_of_pass = {ids(side).ids.index_select(0, sequence).narrow(1, 0, longest), at::tensor(lengths, at::kLong)};
     if (!rows) return;
     embeddings = at::zeros({static_cast<std::int64_t>(units.size()), longest, model.info().embedding});
     for (std::size_t u = 0; u < units.size(); ++u)
-      embeddings[static_cast<std::int64_t>(u)].narrow(0, 0, lengths[u]).copy_(rows(units[u], side));
+      embeddings[static_cast<std::int64_t>(u)].narrow(0, 0, lengths[u]).copy_(own[u]);
   };
   fill(Side::target, pass.target, pass.target_embeddings);
   fill(Side::source, pass.source, pass.source_embeddings);
@@ -376,80 +394,6 @@ SharedPrefix ProblemState::shared(const Prefix& prefix, const std::vector<Unit>&
   std::vector<std::int64_t> places;
   for (const Unit& unit : units) places.push_back(prefix.place[static_cast<std::size_t>(unit.sequence)]);
   return {&prefix.forward, at::tensor(places, at::kLong), first_rows_of(units)};
-}
-
-Tensor ProblemState::scores(const Variants& variants) {
-  const Tensor& either = variants.target_mask.defined() ? variants.target_mask : variants.source_mask;
-  const std::int64_t count = either.defined() ? either.size(0) : 0;
-  const auto mask_of = [&](Side side) { return side == Side::target ? variants.target_mask : variants.source_mask; };
-  /// [rows] bool of one text: rows that become others; undefined: none can.
-  const auto changed = [&](std::int64_t sequence, std::int64_t variant, Side side) -> Tensor {
-    if (!mask_of(side).defined()) return {};
-    const std::int64_t length = rows_of(side, sequence);
-    Tensor mask = mask_of(side)[variant];
-    if (mask.dim() == 2) mask = mask[sequence];
-    return mask.narrow(0, 0, length).logical_and(replaced(side)[sequence].narrow(0, 0, length));
-  };
-  const bool sharing = shares_prefixes();
-  // Of every variant of a text the first row that differs; a text that no step sees changed is not run.
-  std::vector<std::vector<Unit>> units(sequences.size());
-  std::int64_t total = 0;
-  for (std::int64_t b = 0; b < batch(); ++b)
-    for (std::int64_t p = 0; p < count; ++p) {
-      std::int64_t first = -1;
-      if (const Tensor source = changed(b, p, Side::source); source.defined() && source.any().item<bool>()) first = 0;
-      if (const Tensor target = changed(b, p, Side::target); first < 0 && target.defined() && target.any().item<bool>())
-        first = sharing ? at::nonzero(target)[0].item<std::int64_t>() : 0;
-      if (first < 0) continue;
-      units[static_cast<std::size_t>(b)].push_back({b, p, first, first_step_after(b, first)});
-      ++total;
-    }
-  const auto rows = [&](const Unit& unit, Side side) {
-    const std::int64_t length = rows_of(side, unit.sequence);
-    const Tensor end = embedding(side)[unit.sequence].narrow(0, 0, length);
-    const Tensor other = changed(unit.sequence, unit.copy, side);
-    if (!other.defined()) return end;
-    return at::where(other.unsqueeze(-1), baseline(side)[unit.sequence].narrow(0, 0, length), end);
-  };
-
-  for (const Side side : {Side::source, Side::target}) baseline(side), embedding(side);
-  if (!sharing) drop_prefix();
-  const PassKind kind{.steps = steps(), .embeddings = true};
-  std::vector<PassPlan::Demand> demands;
-  for (const Unit& text : whole()) {
-    const std::int64_t beside = held() + (sharing ? plan().prefix_bytes(text.sequence) : 0);
-    demands.push_back(plan().demand({text}, {.steps = steps(), .keep_prefix = sharing}, held()));
-    demands.push_back(plan().demand(units[static_cast<std::size_t>(text.sequence)], kind, beside));
-  }
-  plan().require(demands);
-  Tensor result = at::empty({count, batch(), steps()});
-  Meter meter(*this, total);
-  for (const auto& group : sharing ? prefix_groups() : std::vector<std::vector<Unit>>{whole()}) {
-    const auto prefix = sharing ? prefix_of(group) : nullptr;
-    if (!prefix) base_scores();
-    std::vector<Unit> all;
-    for (const Unit& text : group) {
-      result.select(1, text.sequence).copy_(base_scores_[text.sequence]);
-      const auto& some = units[static_cast<std::size_t>(text.sequence)];
-      all.insert(all.end(), some.begin(), some.end());
-    }
-    const std::int64_t beside = held() + (prefix ? prefix->bytes : 0);
-    for (const Pass& pass : plan().passes(all, kind, beside)) {
-      const Tensor asked = positions_of(pass.units, pass.first_step, pass.steps);
-      ForwardRequest request{.positions = asked};
-      if (prefix) request.shared = shared(*prefix, pass.units);
-      const Forward forward = model.forward(inputs_of(pass.units, rows), request);
-      const Tensor scores = score_pass(score, forward.logits, pass.units, pass.first_step, asked);
-      for (std::size_t u = 0; u < pass.units.size(); ++u) {
-        // Steps before the first changed row keep the score of the unchanged text.
-        const Tensor mask = asked[static_cast<std::int64_t>(u)] != kNoStep;
-        Tensor into = result[pass.units[u].copy][pass.units[u].sequence].narrow(0, pass.first_step, pass.steps);
-        into.copy_(at::where(mask, scores[static_cast<std::int64_t>(u)], into));
-      }
-      meter.add(pass.units.size());
-    }
-  }
-  return result;
 }
 
 Forward ProblemState::observe(const ObserveRequest& request) {

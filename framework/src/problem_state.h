@@ -38,6 +38,8 @@ class ProblemState {
   const Tensor& baseline(Side side);
   /// [B,L] or [B,S] bool: tokens that the baseline replaces by others.
   const Tensor& replaced(Side side);
+  /// [D]: mean embedding of the vocabulary of a side.
+  const Tensor& mean_row(Side side);
 
   const PassPlan& plan() const { return *plan_; }
   /// Bytes that are held between passes, a prefix not counted.
@@ -45,7 +47,7 @@ class ProblemState {
   /// Whether later passes may take rows of earlier ones.
   bool shares_prefixes() const { return model.info().pass_bytes.prefix_row > 0 && !inputs.source.defined(); }
 
-  /// Rows of one text as embeddings, [rows,D].
+  /// Rows of one text as embeddings, [rows,D]; as many as the text then has.
   using RowsOf = std::function<Tensor(const Unit&, Side)>;
   /// Texts of a pass; without `rows` as they are.
   Inputs inputs_of(const std::vector<Unit>& units, const RowsOf& rows = {});
@@ -64,10 +66,11 @@ class ProblemState {
   /// Scores of the sequences as they are, [B,T], from logits if they are remembered.
   Tensor scores(const StepFunction& function);
   const Tensor& base_scores();
+  /// Those that were found so far.
+  const Tensor& known_scores() const { return base_scores_; }
   /// Takes what a pass over unchanged sequences found.
   void remember(const std::vector<Unit>& units, const Tensor& logits, const Tensor& scores);
   Tensor scores(const Nodes& nodes);
-  Tensor scores(const Variants& variants);
   /// One pass over the whole sequences.
   Forward observe(const ObserveRequest& request);
 
@@ -105,9 +108,9 @@ class ProblemState {
   const BlockDecomposition& decomposition(const std::string& method) const;
 
   std::optional<PassPlan> plan_;
-  Tensor embeddings_[2], baselines_[2], replaced_[2];  ///< by Side; made when first asked for
-  Tensor base_scores_, base_logits_;                   ///< [B,T], [B,T,V] if they are small enough
-  std::vector<bool> known_;                            ///< sequences whose base scores were found
+  Tensor embeddings_[2], baselines_[2], replaced_[2], mean_rows_[2];  ///< by Side; made when first asked for
+  Tensor base_scores_, base_logits_;                                  ///< [B,T], [B,T,V] if they are small enough
+  std::vector<bool> known_;                                           ///< sequences whose base scores were found
   std::shared_ptr<const Prefix> prefix_;
 };
 

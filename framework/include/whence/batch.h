@@ -11,6 +11,9 @@ enum class Side { source, target };
 struct PaddedIds {
   Tensor ids;      ///< [B,L] int64; what stands at padded positions is never looked at
   Tensor lengths;  ///< [B] int64, on the CPU
+  /// [B,L] bool: positions that no position attends to, themselves included; undefined: none. What is left with
+  /// nothing to attend to mixes nothing. Only for models that `masks_attention`.
+  Tensor unseen = {};
 
   bool defined() const { return ids.defined(); }
 };

@@ -64,6 +64,8 @@ struct ModelInfo {
   TokenIds eos;                               ///< ids that end a generated text
   GenerationConfig generation;                ///< what else the checkpoint says of generating
   PassBytes pass_bytes;                       ///< estimates
+  bool masks_attention = false;               ///< heeds positions that are to be unseen (PaddedIds)
+  bool rows_depend_on_length = false;         ///< texts of other lengths share no rows, even if they begin alike
   std::int64_t weight_bytes = 0;              ///< of weights held in memory of the process
   std::int64_t mapped_bytes = 0;              ///< of weights read from their mapped file whenever they are used
   std::vector<std::string> files;             ///< every file read, for checksums; weights first

@@ -12,18 +12,12 @@
 #include "whence/progress.h"
 #include "whence/sequence.h"
 #include "whence/step_function.h"
+#include "whence/variants.h"
 
 namespace whence {
 
 class HiddenReduction;
 class ProblemState;
-
-/// Perturbed copies of every sequence of a problem. Variant p replaces the embedding rows marked true by the problem's
-/// baseline embeddings; marks beyond a sequence's end mean nothing.
-struct Variants {
-  Tensor target_mask;  ///< [P,L] bool, or [P,B,L] where sequences differ; undefined: target untouched
-  Tensor source_mask;  ///< [P,S] bool, or [P,B,S]; undefined: source untouched
-};
 
 /// Evaluation points on the straight path from the baseline (alpha 0) to the input (alpha 1), and their weights. All
 /// attributed sides move together. The default is the input itself.
@@ -126,7 +120,8 @@ class WHENCE_API Problem {
   Tensor scores(const StepFunction& function) const;
   /// Score at points of the straight path from baseline to input: [K,B,T].
   Tensor scores(const Nodes& nodes) const;
-  /// Score of every step of every variant: [P,B,T]. Variants share passes.
+  /// Score of every step of every variant: [P,B,T]. Variants share passes, and rows with the sequences as they are.
+  /// Throws ConfigError for Removal::mask where the model cannot mask its attention.
   Tensor scores(const Variants& variants) const;
   /// d score_t / d embedding at the input, then multiplied, made absolute and reduced as asked. Throws ConfigError when
   /// the score is not differentiable.

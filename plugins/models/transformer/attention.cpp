@@ -70,12 +70,26 @@ struct KeyRange {
   std::int64_t width() const { return (end_panel - first_panel) * kPanelWidth; }
 };
 
-/// Products of a query with `count` keys from `first_key` on become softmax weights. `slopes`, unless null, takes the
-/// derivative of each score for its product over `shape.scale`, where a soft cap makes that another number than 1.
+/// Scores become softmax weights of those that are not marked, and 0 for the others.
 template <class T>
-void softmax_of_scores(const AttentionShape& shape, const ScoreBias<T>* bias, std::int64_t head, std::int64_t query,
-                       std::int64_t first_key, std::int64_t count, T* row, T* slopes) {
-  if (shape.softcap == 0 && !bias) return kernels<T>().softmax(row, static_cast<T>(shape.scale), count);
+void softmax_of_seen(const bool* unseen, std::int64_t count, T* row) {
+  std::vector<T> seen;
+  for (std::int64_t j = 0; j < count; ++j)
+    if (!unseen[j]) seen.push_back(row[j]);
+  if (!seen.empty()) kernels<T>().softmax(seen.data(), T(1), std::ssize(seen));
+  const T* next = seen.data();
+  for (std::int64_t j = 0; j < count; ++j) row[j] = unseen[j] ? T(0) : *next++;
+}
+
+/// Products of a query with `count` keys of a segment from `first_key` on become softmax weights. `slopes`, unless
+/// null, takes the derivative of each score for its product over `shape.scale`, where a soft cap makes that another
+/// number than 1.
+template <class T>
+void softmax_of_scores(const AttentionShape& shape, const ScoreBias<T>* bias, const Segment& segment, std::int64_t head,
+                       std::int64_t query, std::int64_t first_key, std::int64_t count, T* row, T* slopes) {
+  const bool some_unseen = segment.unseen.defined();
+  if (shape.softcap == 0 && !bias && !some_unseen)
+    return kernels<T>().softmax(row, static_cast<T>(shape.scale), count);
   kernels<T>().scale(row, static_cast<T>(shape.scale), count, row);
   if (shape.softcap > 0) {
     const auto cap = static_cast<T>(shape.softcap);
@@ -86,6 +100,7 @@ void softmax_of_scores(const AttentionShape& shape, const ScoreBias<T>* bias, st
     }
   }
   if (bias) bias->add(head, query, first_key, count, row);
+  if (some_unseen) return softmax_of_seen(segment.unseen.const_data_ptr<bool>() + first_key, count, row);
   kernels<T>().softmax(row, T(1), count);
 }
 
@@ -105,7 +120,7 @@ void weights_of_tile(const AttentionShape& shape, const ScoreBias<T>* bias, cons
     const std::int64_t end = shape.end_seen(segment, first_query + i) - range.begin;
     std::fill(row, row + first, T(0));
     std::fill(row + end, row + width, T(0));
-    softmax_of_scores(shape, bias, head, first_query + i, seen, end - first, row + first,
+    softmax_of_scores(shape, bias, segment, head, first_query + i, seen, end - first, row + first,
                       slopes ? slopes + i * width + first : nullptr);
   }
 }
@@ -192,7 +207,7 @@ std::vector<T> attention_weights(const AttentionShape& shape, const ScoreBias<T>
   const std::int64_t first = shape.first_seen(position), end = shape.end_seen(segment, position);
   std::vector<T> result(static_cast<std::size_t>(end), T(0));
   for (std::int64_t j = first; j < end; ++j) result[j] = kernels<T>().dot(query, source.key(j), shape.head_size);
-  softmax_of_scores<T>(shape, bias, head, position, first, end - first, result.data() + first, nullptr);
+  softmax_of_scores<T>(shape, bias, segment, head, position, first, end - first, result.data() + first, nullptr);
   return result;
 }
 

@@ -13,6 +13,8 @@ std::vector<std::int64_t> checked_lengths(const PaddedIds& batch, std::int64_t p
   if (!batch.ids.defined() || batch.ids.dim() != 2 || !batch.lengths.defined() || batch.lengths.dim() != 1 ||
       batch.lengths.size(0) != batch.ids.size(0) || batch.lengths.scalar_type() != at::kLong)
     throw std::invalid_argument("expected target ids [B,L] and int64 lengths [B]");
+  if (batch.unseen.defined() && (batch.unseen.scalar_type() != at::kBool || batch.unseen.sizes() != batch.ids.sizes()))
+    throw std::invalid_argument("expected unseen positions [B,L] of bool that fit the ids");
   const Tensor packed = batch.lengths.contiguous();
   std::vector<std::int64_t> lengths(packed.const_data_ptr<std::int64_t>(),
                                     packed.const_data_ptr<std::int64_t>() + packed.numel());

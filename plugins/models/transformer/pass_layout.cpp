@@ -66,7 +66,7 @@ RowLayout changed_parts(const SharedPrefix& shared, const std::vector<std::int64
     if (starts[b] < 0 || starts[b] >= std::min(lengths[own], base_lengths[other]))
       throw std::invalid_argument("the first changed row of a text lies outside of it or of the base");
     const auto same = [&](const Rotary& one) { return one.same_frequencies(lengths[own], base_lengths[other]); };
-    if (!std::all_of(rotary.begin(), rotary.end(), same))
+    if (starts[b] > 0 && !std::all_of(rotary.begin(), rotary.end(), same))
       throw std::invalid_argument("a text turns with other frequencies than the text it shares its beginning with");
     layout.add({b, 0, starts[b], std::max<std::int64_t>(0, ends[own] - starts[b]), &kept, texts[b]});
   }
@@ -79,6 +79,14 @@ RowLayout behind_sources(const RowLayout& target, const KeyValues& key_values) {
     layout.add({segment.text, 0, key_values.length[static_cast<std::size_t>(segment.text)], segment.count, &key_values,
                 segment.text});
   return layout;
+}
+
+void pass_over(const Tensor& unseen, RowLayout& layout) {
+  if (!unseen.defined()) return;
+  for (Segment& segment : layout.segments) {
+    const Tensor own = unseen.select(0, segment.text);
+    if (own.any().item<bool>()) segment.unseen = own.contiguous();
+  }
 }
 
 void place(std::vector<ReadRow>& read, const RowLayout& layout) {

@@ -26,6 +26,9 @@ RowLayout changed_parts(const SharedPrefix& shared, const std::vector<std::int64
 /// the decoder's, and outlives the result.
 RowLayout behind_sources(const RowLayout& target, const KeyValues& key_values);
 
+/// Attention of a layout's rows passes over positions that a batch marks as unseen, [B,L] bool or undefined.
+void pass_over(const Tensor& unseen, RowLayout& layout);
+
 /// Fills in where each read row lies in the pass.
 void place(std::vector<ReadRow>& read, const RowLayout& layout);
 

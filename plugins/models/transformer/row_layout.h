@@ -22,6 +22,7 @@ struct Segment {
   std::int64_t start = 0, count = 0;  ///< positions [start, start + count)
   const KeyValues* prefix = nullptr;  ///< holds the positions before `start`, when there are any
   std::int64_t prefix_text = 0;       ///< which text of `prefix`
+  Tensor unseen = {};                 ///< [positions] bool: those that attention passes over; undefined: none
 
   std::int64_t end() const { return start + count; }
 };

@@ -134,6 +134,7 @@ TransformerModel::TransformerModel(const Checkpoint& checkpoint, const ModelRequ
   CheckpointGeneration generation = read_checkpoint_generation(checkpoint.path());
   info_.generation = std::move(generation.options);
   no_generation_ = std::move(generation.unsupported);
+  info_.masks_attention = true;
   info_.pass_bytes = pass_bytes(decoder, config.encoder ? &*config.encoder : nullptr, bytes.scratch);
   info_.weight_bytes = bytes.resident;
   info_.mapped_bytes =
@@ -142,6 +143,9 @@ TransformerModel::TransformerModel(const Checkpoint& checkpoint, const ModelRequ
   if (config.encoder)
     encoder_ = std::make_unique<Stack<float>>(*config.encoder, std::move(*weights.encoder), policy, Sight::all);
   decoder_ = std::make_unique<Decoder<float>>(decoder, std::move(weights.decoder), policy);
+  info_.rows_depend_on_length =
+      std::any_of(decoder_->rotary().begin(), decoder_->rotary().end(),
+                  [&](const Rotary& rotary) { return !rotary.same_frequencies(1, info_.max_positions); });
 }
 
 std::vector<std::int64_t> TransformerModel::text_lengths(const Inputs& inputs) const {
@@ -163,6 +167,8 @@ Generation TransformerModel::generate(const Inputs& inputs, const GenerationConf
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
   if (!no_generation_.empty()) throw ModelError(no_generation_);
+  if (inputs.target.unseen.defined() || inputs.source.unseen.defined())
+    throw std::invalid_argument("generation passes over no positions");
   const auto lengths = text_lengths(inputs);
   const Tensor padding = padding_mask(lengths, inputs.target.ids.size(1));
   const Tensor ids = checked_ids(inputs.target.ids, padding, info_.vocabulary);
@@ -206,7 +212,8 @@ Tensor TransformerModel::input_rows(const Inputs& inputs, Side side, const RowLa
 void TransformerModel::encode(const Inputs& inputs, bool traced, std::vector<Tensor>* attentions,
                               SourceTrace& source) const {
   const auto lengths = checked_lengths(inputs.source, encoder_->config().positions);
-  const RowLayout layout = whole_texts(lengths);
+  RowLayout layout = whole_texts(lengths);
+  pass_over(inputs.source.unseen, layout);
   StackPass pass{layout, lengths};
   pass.attentions = attentions;
   if (traced) pass.trace = &source.stack;
@@ -242,9 +249,10 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
 
   std::vector<ReadRow> read = read_rows(request.positions, lengths);
   const auto ends = needed_ends(read, lengths, captures || request.keep_prefix);
-  const RowLayout layout =
+  RowLayout layout =
       base ? changed_parts(request.shared, base->lengths, base->key_values, decoder_->rotary(), lengths, ends)
            : whole_texts(ends);
+  pass_over(inputs.target.unseen, layout);
   place(read, layout);
 
   auto trace = std::make_unique<ModelTrace>(*this);
@@ -267,6 +275,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
       SourceTrace& source = trace->pass.source.emplace();
       encode(inputs, request.trace, request.attentions ? &source_attentions : nullptr, source);
       source.seen_from = behind_sources(layout, source.key_values);
+      pass_over(inputs.source.unseen, source.seen_from);
       pass.source = &source.seen_from;
       if (request.attentions) pass.cross_attentions = &cross_attentions;
       trace->longest_source = inputs.source.ids.size(1);
@@ -370,7 +379,8 @@ void TransformerModel::zero_values(const Inputs& inputs, const ValueZeroing::Req
   const at::NoGradGuard no_grad;
   const auto lengths = text_lengths(inputs);
   std::vector<ReadRow> read = read_rows(request.positions, lengths);
-  const RowLayout layout = whole_texts(needed_ends(read, lengths, false));
+  RowLayout layout = whole_texts(needed_ends(read, lengths, false));
+  pass_over(inputs.target.unseen, layout);
   place(read, layout);
   if (layout.rows() == 0) return;
   const std::int64_t rows = visit_zeroed_values(

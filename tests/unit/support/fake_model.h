@@ -43,6 +43,7 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
     info_.dtype = "float32";
     info_.eos = {1};
     info_.pass_bytes = {.forward_row = 100, .traced_row = 64, .cotangent_row = 40, .fixed = 1000};
+    info_.masks_attention = true;
     info_.pass_bytes.prefix_row = shares_prefixes && kind == ModelKind::decoder_only ? 20 : 0;
     at::Generator random = at::detail::createCPUGenerator(7);
     embeddings_ = at::randn({kVocabulary, kHidden}, random);
@@ -82,7 +83,7 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
     }
     count_forward(inputs, request, *trace);
 
-    trace->average = at::matmul(fading(trace->target.size(1), 0.7), trace->target);
+    trace->average = at::matmul(seen(fading(trace->target.size(1), 0.7), inputs.target.unseen), trace->target);
     if (trace->source.defined())
       trace->average = trace->average + at::matmul(visible_source(inputs, trace->average.size(1)), trace->source);
     trace->state = at::tanh(at::matmul(trace->average, mix_));
@@ -264,11 +265,16 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
     return at::where(distance >= 0, at::pow(rate, distance.clamp_min(0).to(at::kFloat)), 0.0);
   }
 
+  /// Weights [rows,keys] or [B,rows,keys] without those of unseen keys [B,keys].
+  static Tensor seen(const Tensor& weights, const Tensor& unseen) {
+    return unseen.defined() ? weights * unseen.logical_not().unsqueeze(1) : weights;
+  }
+
   /// [B,rows,S]: every row sees the unpadded source evenly.
   static Tensor visible_source(const Inputs& inputs, std::int64_t rows) {
     const Tensor seen = at::arange(inputs.source.ids.size(1)).unsqueeze(0) < inputs.source.lengths.unsqueeze(1);
     const Tensor weights = seen.to(at::kFloat) / inputs.source.lengths.unsqueeze(1);
-    return weights.unsqueeze(1).expand({-1, rows, -1});
+    return FakeModel::seen(weights.unsqueeze(1).expand({-1, rows, -1}), inputs.source.unseen);
   }
 
   /// [N,H,L,L]
