@@ -325,7 +325,8 @@ Tensor PathIntegrator::score_differences() {
   for (const Side side : sides_) {
     Variants each;
     (side == Side::source ? each.source_mask : each.target_mask) = at::eye(state_.length(side), at::kBool);
-    sum += (state_.base_scores() - VariantScores(state_, each).run()).sum(0, /*keepdim=*/false, at::kDouble);
+    sum +=
+        (state_.base_scores() - VariantScores(state_, each, state_.score).run()).sum(0, /*keepdim=*/false, at::kDouble);
   }
   return sum;
 }

@@ -27,6 +27,13 @@ const Tensor& Problem::predicting_positions() const { return state_->positions; 
 const Tensor& Problem::embeddings(Side side) const { return state_->embedding(side); }
 const Tensor& Problem::baseline_embeddings(Side side) const { return state_->baseline(side); }
 
+RandomStream Problem::random(std::int64_t sequence, std::string_view purpose, std::int64_t sample) const {
+  return RandomStream({.seed = state_->options.seed,
+                       .sequence = state_->sequences.at(static_cast<std::size_t>(sequence)).id,
+                       .purpose = purpose,
+                       .sample = static_cast<std::uint64_t>(sample)});
+}
+
 Tensor Problem::scores() const { return scores(state_->score); }
 
 Tensor Problem::scores(const StepFunction& function) const {
@@ -39,9 +46,11 @@ Tensor Problem::scores(const Nodes& nodes) const {
   return state_->scores(nodes);
 }
 
-Tensor Problem::scores(const Variants& variants) const {
+Tensor Problem::scores(const Variants& variants) const { return scores(variants, state_->score); }
+
+Tensor Problem::scores(const Variants& variants, const StepFunction& function) const {
   const at::NoGradGuard no_grad;
-  return VariantScores(*state_, variants).run();
+  return VariantScores(*state_, variants, function).run();
 }
 
 InputGradients Problem::gradients(const GradientRequest& request) const {

@@ -21,7 +21,8 @@ Tensor packed(const Tensor& given, std::int64_t count, at::ScalarType type, cons
 
 }  // namespace
 
-VariantScores::VariantScores(ProblemState& state, const Variants& variants) : state_(state), variants_(variants) {
+VariantScores::VariantScores(ProblemState& state, const Variants& variants, const StepFunction& function)
+    : state_(state), variants_(variants), function_(function) {
   const Tensor& either = variants.target_mask.defined() ? variants.target_mask : variants.source_mask;
   count_ = either.defined() ? either.size(0) : 0;
   if (variants.removal.size() != 1 && std::ssize(variants.removal) != count_)
@@ -206,8 +207,7 @@ void VariantScores::run(const std::vector<Unit>& units, const ProblemState::Pref
     ForwardRequest request{.positions = asked(pass)};
     if (prefix) request.shared = ProblemState::shared(*prefix, pass.units);
     const Forward forward = state_.model.forward(inputs(pass), request);
-    const Tensor scores =
-        state_.score_pass(state_.score, forward.logits, pass.units, pass.first_step, request.positions);
+    const Tensor scores = state_.score_pass(function_, forward.logits, pass.units, pass.first_step, request.positions);
     for (std::size_t u = 0; u < pass.units.size(); ++u) {
       // Steps before the first changed row keep the score of the unchanged text.
       const Tensor mask = request.positions[static_cast<std::int64_t>(u)] != kNoStep;
@@ -241,13 +241,14 @@ Tensor VariantScores::run() {
   }
   state_.plan().require(demands);
   Tensor result = at::empty({count_, state_.batch(), steps});
+  const Tensor other = &function_ == &state_.score ? Tensor() : state_.scores(function_);
   ProblemState::Meter meter(state_, total);
   for (const auto& group : sharing ? state_.prefix_groups() : std::vector<std::vector<Unit>>{state_.whole()}) {
     const auto prefix = sharing ? state_.prefix_of(group) : nullptr;
     if (!prefix) state_.base_scores();
     std::vector<Unit> all;
     for (const Unit& text : group) {
-      result.select(1, text.sequence).copy_(state_.known_scores()[text.sequence]);
+      result.select(1, text.sequence).copy_((other.defined() ? other : state_.known_scores())[text.sequence]);
       const auto& some = units_of_texts[static_cast<std::size_t>(text.sequence)];
       all.insert(all.end(), some.begin(), some.end());
     }

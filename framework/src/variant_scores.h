@@ -7,7 +7,7 @@ namespace whence {
 /// Scores of perturbed copies of the texts of a problem: which rows of each differ, and what stands there.
 class VariantScores {
  public:
-  VariantScores(ProblemState& state, const Variants& variants);
+  VariantScores(ProblemState& state, const Variants& variants, const StepFunction& function);
 
   /// [P,B,T]
   Tensor run();
@@ -41,6 +41,7 @@ class VariantScores {
 
   ProblemState& state_;
   const Variants& variants_;
+  const StepFunction& function_;
   std::int64_t count_ = 0;
   Tensor masks_[2], ids_[2];  ///< by Side, contiguous: [P,B or 1,rows], [P,B,rows]
 };

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "whence/batch.h"
@@ -10,6 +11,7 @@
 #include "whence/forward.h"
 #include "whence/model.h"
 #include "whence/progress.h"
+#include "whence/random.h"
 #include "whence/sequence.h"
 #include "whence/step_function.h"
 #include "whence/variants.h"
@@ -81,6 +83,7 @@ class WHENCE_API Problem {
     bool attribute_target = true;   ///< always true for decoder-only models
     bool eos_baseline = false;      ///< replace EOS by the unknown token in baselines, too
     std::int64_t memory_bytes = 0;  ///< budget that weights and passes share; 0: a share of what is free
+    std::uint64_t seed = 0;         ///< of everything that is drawn at random
     Progress progress;
     /// How gradients are reduced over hidden units as soon as they are computed; outlives the problem. Null: they are
     /// kept.
@@ -114,6 +117,10 @@ class WHENCE_API Problem {
   const Tensor& embeddings(Side side) const;
   const Tensor& baseline_embeddings(Side side) const;
 
+  /// Random numbers of one sequence (its place in the batch), that depend on the seed of the experiment and on what is
+  /// named here alone. `purpose` is the name of the method, and what it draws where that is several things.
+  RandomStream random(std::int64_t sequence, std::string_view purpose, std::int64_t sample = 0) const;
+
   /// Score of every step of the sequences as they are: [B,T].
   Tensor scores() const;
   /// The same under another step function, from the same pass: [B,T].
@@ -123,6 +130,8 @@ class WHENCE_API Problem {
   /// Score of every step of every variant: [P,B,T]. Variants share passes, and rows with the sequences as they are.
   /// Throws ConfigError for Removal::mask where the model cannot mask its attention.
   Tensor scores(const Variants& variants) const;
+  /// The same under another step function.
+  Tensor scores(const Variants& variants, const StepFunction& function) const;
   /// d score_t / d embedding at the input, then multiplied, made absolute and reduced as asked. Throws ConfigError when
   /// the score is not differentiable.
   InputGradients gradients(const GradientRequest& request = {}) const;

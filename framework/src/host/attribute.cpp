@@ -160,6 +160,7 @@ void Making::add(const PreparedText* first, const PreparedText* last) {
   problem_options.attribute_target = options.attribute_target || model.info().kind == ModelKind::decoder_only;
   problem_options.eos_baseline = options.eos_baseline;
   problem_options.memory_bytes = options.memory_bytes;
+  problem_options.seed = options.seed;
   problem_options.hidden_reduction = tools.reduction.get();
   if (options.progress)
     problem_options.progress = [&](std::int64_t done, std::int64_t total) {

@@ -43,6 +43,7 @@ struct AttributeOptions {
   bool attribute_target = false;  ///< encoder-decoder only
   bool eos_baseline = false;
   std::int64_t memory_bytes = 0;  ///< of weights and passes together; 0: a share of what is free
+  std::uint64_t seed = 0;         ///< with the ids of the texts it keys what methods draw at random
   Progress progress;              ///< explained steps done, of all
   Notice warn;
 };

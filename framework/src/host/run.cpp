@@ -121,8 +121,8 @@ Progress phase(const RunListener& listener, const std::string& label) {
 }
 
 AttributeOptions attribute_options(const Experiment& experiment, Progress progress = {}, Notice warn = {}) {
-  return {experiment.batch_size,   experiment.attribute_target, experiment.eos_baseline,
-          experiment.memory_bytes, std::move(progress),         std::move(warn)};
+  return {experiment.batch_size, experiment.attribute_target, experiment.eos_baseline, experiment.memory_bytes,
+          experiment.seed,       std::move(progress),         std::move(warn)};
 }
 
 PreparedRun prepare(const PluginHost& host, const Experiment& experiment, const RunListener& listener,

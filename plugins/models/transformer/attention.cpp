@@ -88,8 +88,7 @@ template <class T>
 void softmax_of_scores(const AttentionShape& shape, const ScoreBias<T>* bias, const Segment& segment, std::int64_t head,
                        std::int64_t query, std::int64_t first_key, std::int64_t count, T* row, T* slopes) {
   const bool some_unseen = segment.unseen.defined();
-  if (shape.softcap == 0 && !bias && !some_unseen)
-    return kernels<T>().softmax(row, static_cast<T>(shape.scale), count);
+  if (shape.softcap == 0 && !bias && !some_unseen) return kernels<T>().softmax(row, static_cast<T>(shape.scale), count);
   kernels<T>().scale(row, static_cast<T>(shape.scale), count, row);
   if (shape.softcap > 0) {
     const auto cap = static_cast<T>(shape.softcap);
