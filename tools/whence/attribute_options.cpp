@@ -115,6 +115,15 @@ std::vector<std::string> texts_of(const Arguments& arguments, const std::string&
   return texts;
 }
 
+/// A language from its own option or, as the reference has it, from --tokenizer-kwargs; empty when there is none.
+std::string language_from(const Arguments& arguments, const std::string& option, const std::string& key) {
+  const Value kwargs = json_option(arguments, "tokenizer-kwargs");
+  const Value* among = kwargs.is_map() ? kwargs.find(key) : nullptr;
+  const auto given = arguments.text(option);
+  if (among && given) throw ConfigError("--" + option + ": " + key + " is in --tokenizer-kwargs, too; leave one out");
+  return among ? among->as_string() : given.value_or("");
+}
+
 void read_inputs(const Arguments& arguments, Experiment& experiment) {
   const std::vector<std::string> inputs = texts_of(arguments, "input-texts");
   if (inputs.empty())
@@ -130,6 +139,8 @@ void read_inputs(const Arguments& arguments, Experiment& experiment) {
     if (forced) input.generated = generated[i];
     input.start = arguments.integer("start-pos");
     input.end = arguments.integer("end-pos");
+    input.src_lang = language_from(arguments, "src-lang", "src_lang");
+    input.tgt_lang = language_from(arguments, "tgt-lang", "tgt_lang");
     experiment.inputs.push_back(std::move(input));
   }
   host::name_inputs(experiment.inputs);
@@ -171,7 +182,17 @@ std::vector<Option> attribute_options() {
        "begin_suppress_tokens, forced_bos_token_id, forced_eos_token_id, renormalize_logits; default: as the "
        "checkpoint says, or greedy, 20 tokens"},
       {"model-kwargs", value, {}, "JSON", "dtype (or torch_dtype); attn_implementation only as \"eager\""},
-      {"tokenizer-kwargs", value, {}, "JSON", "no key is known yet"},
+      {"tokenizer-kwargs", value, {}, "JSON", "src_lang and tgt_lang, as the options below"},
+      {"src-lang",
+       value,
+       {},
+       "CODE",
+       "language of the source of a multilingual model, e.g. en_XX; default: the checkpoint's"},
+      {"tgt-lang",
+       value,
+       {},
+       "CODE",
+       "language of the target: texts are generated in it and encoded with its mark; default: the checkpoint's"},
       {"start-pos",
        value,
        {"-s"},
@@ -275,7 +296,7 @@ Experiment experiment_from_options(const Arguments& arguments, const Catalogue& 
   experiment.seed = experiment.generation.seed;
   read_model_kwargs(json_option(arguments, "model-kwargs"), experiment);
   apply_computing_options(arguments, experiment);
-  json_option(arguments, "tokenizer-kwargs").require_known_keys({});
+  json_option(arguments, "tokenizer-kwargs").require_known_keys({"src_lang", "tgt_lang"});
   experiment.attribute_target = arguments.on("attribute-target");
   experiment.eos_baseline = arguments.on("include-eos-baseline");
   experiment.batch_size = arguments.integer("batch-size").value_or(experiment.batch_size);

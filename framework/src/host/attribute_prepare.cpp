@@ -25,7 +25,9 @@ std::string quoted(const std::string& text) {
 /// open, since an end mark of the tokenizer's template would stand between it and its continuation.
 TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::string& text, Side side, bool open) {
   const Tokenizer& own = tokenizer.on(side);
-  Encoding encoding = with_place(input.where, "input '" + input.id + "'", [&] { return own.encode(text); });
+  const std::string& language = side == Side::source ? input.src_lang : input.tgt_lang;
+  Encoding encoding =
+      with_place(input.where, "input '" + input.id + "'", [&] { return own.encode(text, {.language = language}); });
   TokenIds ids = std::move(encoding.ids);
   if (open)
     while (!ids.empty() && encoding.special[ids.size() - 1] && ids.back() == tokenizer.special_ids().eos)
@@ -138,6 +140,20 @@ PaddedIds padded(const std::vector<const TokenIds*>& rows) {
   return batch;
 }
 
+/// The token that a continuation in the language of the target begins with; empty where the input names none.
+std::optional<std::int64_t> language_token(const Model& model, const InputText& input, const GenerationConfig& asked) {
+  if (input.tgt_lang.empty()) return std::nullopt;
+  const Tokenizer& tokenizer = model.tokenizer().on(Side::target);
+  const EncodeOptions options{.language = input.tgt_lang};
+  // An empty text says what is wrong with a language that there is not.
+  with_place(input.where, "input '" + input.id + "'", [&] { tokenizer.encode("", options); });
+  const auto language = tokenizer.language_id(input.tgt_lang);
+  if (asked.forced_bos_token_id && asked.forced_bos_token_id != language)
+    throw InputError(place_of(input) + ": tgt_lang '" + input.tgt_lang + "' is token " + std::to_string(*language) +
+                     ", but forced_bos_token_id is " + std::to_string(*asked.forced_bos_token_id) + "; leave one out");
+  return language;
+}
+
 /// Tokens that may be added to a prompt.
 std::int64_t room(const Model& model, const GenerationConfig& config, const TokenIds& prompt) {
   const std::int64_t length = std::ssize(prompt);
@@ -168,8 +184,13 @@ void tell_checkpoint_options(const Model& model, const GenerationConfig& asked, 
 void generate(const Model& model, const std::vector<InputText>& inputs, const std::vector<std::size_t>& wanted,
               const GenerationConfig& asked, const PrepareOptions& options, const std::vector<TokenIds>& sources,
               std::vector<TokenIds>& ids) {
+  std::vector<GenerationConfig> own;  // of every wanted text, with its language
+  for (const std::size_t i : wanted) {
+    own.push_back(asked);
+    if (const auto language = language_token(model, inputs[i], asked)) own.back().forced_bos_token_id = language;
+  }
   const GenerationConfig config = resolved_generation(asked, model.info());
-  if (options.warn && !wanted.empty()) tell_checkpoint_options(model, asked, config, options.warn);
+  if (options.warn && !wanted.empty()) tell_checkpoint_options(model, own.front(), config, options.warn);
   for (const std::size_t i : wanted) {
     if (asked.forced_bos_token_id && ids[i].size() > 1 && options.warn)
       options.warn(place_of(inputs[i]) +
@@ -180,10 +201,12 @@ void generate(const Model& model, const std::vector<InputText>& inputs, const st
                        " tokens and max_length is " + std::to_string(*config.max_length) +
                        ", so there is none left to generate; raise it, or give max_new_tokens in its place");
   }
-  for (std::size_t first = 0; first < wanted.size(); first += options.batch_size) {
-    const std::size_t last = std::min(wanted.size(), first + static_cast<std::size_t>(options.batch_size));
+  for (std::size_t first = 0, last = 0; first < wanted.size(); first = last) {
+    // Texts of one batch begin with the same token.
+    const std::size_t most_texts = std::min(wanted.size(), first + static_cast<std::size_t>(options.batch_size));
+    for (last = first + 1; last < most_texts && own[last] == own[first];) ++last;
     std::vector<const TokenIds*> prompts, own_sources;
-    GenerationConfig batch = asked;
+    GenerationConfig batch = own[first];
     std::int64_t most = 0;
     for (std::size_t i = first; i < last; ++i) {
       prompts.push_back(&ids[wanted[i]]);
@@ -236,6 +259,9 @@ std::vector<PreparedText> prepare_sequences(const Model& model, const std::vecto
   std::vector<std::size_t> to_generate;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     check_input(inputs[i]);
+    if (!has_source && !inputs[i].src_lang.empty())
+      throw InputError(place_of(inputs[i]) + ": src_lang '" + inputs[i].src_lang + "' has no effect, since model '" +
+                       model.info().name + "' has no source; leave it out");
     if (has_source) sources.push_back(encode_source(model, inputs[i]));
     TokenIds prompt = has_source ? decoder_start(model) : encode_text(model, inputs[i], Side::target);
     prompt_lengths.push_back(std::ssize(prompt));

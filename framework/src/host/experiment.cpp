@@ -57,6 +57,11 @@ std::vector<Choice> parse_choices(const Value& value, std::string_view what) {
   return choices;
 }
 
+void read_languages(const Value& value, InputText& input) {
+  for (const auto& [key, language] : {std::pair("src_lang", &input.src_lang), std::pair("tgt_lang", &input.tgt_lang)})
+    if (const Value* given = value.find(key); given && !given->is_null()) *language = given->as_string();
+}
+
 InputText parse_input(const Value& value) {
   InputText input;
   input.where = value.mark();
@@ -64,13 +69,14 @@ InputText parse_input(const Value& value) {
     input.text = value.as_string();
     return input;
   }
-  value.require_known_keys({"id", "text", "generated", "start", "end"});
+  value.require_known_keys({"id", "text", "generated", "start", "end", "src_lang", "tgt_lang"});
   input.text = value.at("text").as_string();
   if (const Value* id = value.find("id")) input.id = id->is_int() ? std::to_string(id->as_int()) : id->as_string();
   if (const Value* generated = value.find("generated"); generated && !generated->is_null())
     input.generated = generated->as_string();
   if (const Value* start = value.find("start"); start && !start->is_null()) input.start = start->as_int();
   if (const Value* end = value.find("end"); end && !end->is_null()) input.end = end->as_int();
+  read_languages(value, input);
   return input;
 }
 
@@ -207,6 +213,8 @@ Value input_value(const InputText& input) {
   if (input.generated) map.emplace_back("generated", text(*input.generated));
   if (input.start) map.emplace_back("start", number(*input.start));
   if (input.end) map.emplace_back("end", number(*input.end));
+  if (!input.src_lang.empty()) map.emplace_back("src_lang", text(input.src_lang));
+  if (!input.tgt_lang.empty()) map.emplace_back("tgt_lang", text(input.tgt_lang));
   return Value(std::move(map));
 }
 
@@ -342,8 +350,8 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
     throw ConfigError(document.mark(),
                       "an experiment is a mapping with the keys model, inputs and attributions; found " +
                           std::string(document.type_name()));
-  document.require_known_keys({"name", "model", "inputs", "generation", "attributions", "outputs", "seed", "threads",
-                               "memory", "batch_size", "attribute_target", "include_eos_baseline", "plugins",
+  document.require_known_keys({"name", "model", "inputs", "languages", "generation", "attributions", "outputs", "seed",
+                               "threads", "memory", "batch_size", "attribute_target", "include_eos_baseline", "plugins",
                                "output_dir"});
   Experiment experiment;
   if (const Value* v = document.find("name")) experiment.name = file_name_from(*v, "name");
@@ -376,6 +384,15 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
   }
   parse_model(document.at("model"), base, experiment);
   parse_inputs(document.at("inputs"), base, experiment);
+  if (const Value* v = document.find("languages"); v && !v->is_null()) {
+    v->require_known_keys({"src_lang", "tgt_lang"});
+    InputText common;
+    read_languages(*v, common);
+    for (InputText& input : experiment.inputs) {
+      if (input.src_lang.empty()) input.src_lang = common.src_lang;
+      if (input.tgt_lang.empty()) input.tgt_lang = common.tgt_lang;
+    }
+  }
   return experiment;
 }
 

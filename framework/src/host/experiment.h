@@ -17,7 +17,8 @@ struct InputText {
   std::string text;                      ///< prompt, or source of an encoder-decoder model
   std::optional<std::string> generated;  ///< full forced text (decoder-only: starts with the prompt); absent: generate
   std::optional<std::int64_t> start,
-      end;  ///< explained positions [start, end) of the target; negative counts from the end
+      end;                         ///< explained positions [start, end) of the target; negative counts from the end
+  std::string src_lang, tgt_lang;  ///< languages as a multilingual checkpoint writes them; empty: the checkpoint's own
   Mark where;
 
   bool operator==(const InputText& other) const;  ///< `where` aside

@@ -7,7 +7,7 @@
 namespace whence::host {
 namespace {
 
-const std::vector<std::string> kFields{"text", "generated", "id", "start", "end"};
+const std::vector<std::string> kFields{"text", "generated", "id", "start", "end", "src_lang", "tgt_lang"};
 
 std::string place(const std::filesystem::path& file, int line) { return Mark{file.string(), line, 0}.text(); }
 
@@ -64,6 +64,11 @@ InputText read_record(const std::string& line, const std::string& where, const V
     input.id = id->is_number_integer() ? id->dump() : text_of(*id, where, member);
   input.start = position_of(record, where, member_of(fields, "start"));
   input.end = position_of(record, where, member_of(fields, "end"));
+  for (const auto& [field, language] :
+       {std::pair("src_lang", &input.src_lang), std::pair("tgt_lang", &input.tgt_lang)}) {
+    const std::string member = member_of(fields, field);
+    if (const auto* given = find(record, member)) *language = text_of(*given, where, member);
+  }
   return input;
 }
 
@@ -71,7 +76,7 @@ InputText read_record(const std::string& line, const std::string& where, const V
 
 bool InputText::operator==(const InputText& other) const {
   return id == other.id && text == other.text && generated == other.generated && start == other.start &&
-         end == other.end;
+         end == other.end && src_lang == other.src_lang && tgt_lang == other.tgt_lang;
 }
 
 std::vector<InputText> read_inputs(const std::filesystem::path& file, const Value& fields) {
