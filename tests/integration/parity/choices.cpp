@@ -25,8 +25,9 @@ void add_method_param(Value::Map& params, const std::string& key, const json& va
   }
 }
 
-Choice step_function(const std::string& name) {
+Choice step_function(const std::string& name, const json& keywords) {
   Value::Map params;
+  if (name == "top_p_size") params.emplace_back("top_p", to_value(keywords.at("top_p")));
   if (name == "perplexity") params.emplace_back("compat", Value(std::string("reference")));
   return {name, Value(std::move(params)), {}};
 }
@@ -69,8 +70,9 @@ host::AttributionSpec attribution_spec(const Case& one) {
   spec.name = one.id;
   spec.granularity = host::Granularity::full;  // as the cases store it
   spec.method = {one.method, Value(std::move(params)), {}};
-  spec.attributed_function = step_function(one.attributed_function());
-  for (const std::string& name : known_step_scores(one)) spec.step_scores.push_back(step_function(name));
+  spec.attributed_function = step_function(one.attributed_function(), one.at("attributed_fn_args"));
+  for (const std::string& name : known_step_scores(one))
+    spec.step_scores.push_back(step_function(name, one.at("step_scores_args")));
   return spec;
 }
 

@@ -40,7 +40,6 @@ const std::vector<Missing>& missing_parts() {
       {"step score", "in_context_pvi"},
       {"step score", "kl_divergence"},
       {"step score", "pcxmi"},
-      {"step score", "top_p_size"},
   };
   return parts;
 }
