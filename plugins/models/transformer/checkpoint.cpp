@@ -56,29 +56,33 @@ Opened open(const fs::path& path) {
 struct ArchitectureName {
   std::string key;  ///< "model_type", "architectures" or "general.architecture"
   std::string text;
-  std::vector<std::string> Architecture::*names;  ///< where an architecture file lists such names
+  std::string list;  ///< under which an architecture file lists such names
 };
 
 ArchitectureName architecture_name(const Opened& opened) {
   if (opened.gguf)
-    return {"general.architecture", opened.gguf->require<std::string>("general.architecture"),
-            &Architecture::gguf_architectures};
+    return {"general.architecture", opened.gguf->require<std::string>("general.architecture"), "gguf_architectures"};
   const HyperParameters& config = opened.hyper_parameters;
   if (const Value type = config.find("model_type"); type.is_string())
-    return {"model_type", type.as_string(), &Architecture::model_types};
+    return {"model_type", type.as_string(), "model_types"};
   const Value classes = config.find("architectures");
   if (classes.is_list() && !classes.as_list().empty() && classes.as_list()[0].is_string())
-    return {"architectures", classes.as_list()[0].as_string(), &Architecture::class_names};
+    return {"architectures", classes.as_list()[0].as_string(), "class_names"};
   throw ModelError(config.file() + ": expected 'model_type', which says how the model is built; it is missing");
 }
 
 std::optional<Architecture> match(const ArchitectureName& name, const HyperParameters& checkpoint,
                                   const std::vector<Value>& files, std::vector<std::string>& known) {
+  // Only files that name the checkpoint's architecture are read further.
   for (const auto& file : files) {
-    const Architecture architecture = Architecture::parse(file);
-    for (const auto& candidate : architecture.*name.names) {
-      if (candidate == name.text && applies(architecture, checkpoint)) return architecture;
-      if (std::find(known.begin(), known.end(), candidate) == known.end()) known.push_back(candidate);
+    const Value* listed = file.find(name.list);
+    if (!listed) continue;
+    for (const Value& candidate : listed->as_list()) {
+      if (candidate.as_string() == name.text)
+        if (Architecture architecture = Architecture::parse(file); applies(architecture, checkpoint))
+          return architecture;
+      if (std::find(known.begin(), known.end(), candidate.as_string()) == known.end())
+        known.push_back(candidate.as_string());
     }
   }
   return std::nullopt;
@@ -140,14 +144,18 @@ std::unique_ptr<Tokenizer> Checkpoint::tokenizer() const {
   return tokenizer;
 }
 
-/// Embeddings may have more rows than there are tokens, but every token needs one.
+/// Embeddings may have more rows than there are tokens. Every token needs one but for special ones, such as a padding
+/// token that somebody added: these are refused in texts that hold them.
 void Checkpoint::check_size(const Tokenizer& tokenizer, const std::vector<std::string>& keys) const {
   for (const auto& key : keys) {
     const Value value = hyper_parameters_->find(key);
     if (!value.is_int()) continue;
+    const TokenIds& special = tokenizer.all_special_ids();
     auto size = value.as_int();
-    if (!tokenizer.token(size)) return;
-    while (tokenizer.token(size)) ++size;
+    bool needs_row = false;
+    for (; tokenizer.token(size); ++size)
+      needs_row = needs_row || !std::binary_search(special.begin(), special.end(), size);
+    if (!needs_row) return;
     throw ModelError(path_.string() + ": the tokenizer has " + std::to_string(size) + " tokens, but " + key +
                      " of config.json is " + std::to_string(value.as_int()) +
                      "; fetch the tokenizer files and config.json of one and the same checkpoint");

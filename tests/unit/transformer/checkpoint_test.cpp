@@ -181,6 +181,18 @@ TEST(Checkpoint, UsesEveryTensor) {
   }
 }
 
+TEST(Checkpoint, IsMadeByTheFilesThatNameItAlone) {
+  ModelRequest request = request_for(own_model("qwen3"));
+  const auto with = [&](const std::string& type) {
+    ModelRequest more = request;
+    more.architectures.insert(more.architectures.begin(),
+                              host::parse_yaml("model_types: [" + type + "]\nnme: wrong", "wrong.yaml"));
+    return testing::text_of_error([&] { load_model(more); });
+  };
+  EXPECT_EQ(with("other"), "nothing was thrown");
+  EXPECT_NE(with("qwen3").find("wrong.yaml:2:1: unknown key 'nme'; did you mean 'name'?"), std::string::npos);
+}
+
 TEST(Checkpoint, ListsItsFilesWeightsFirst) {
   const auto files = load_model(own_model("llama_sharded"))->info().files;
   std::vector<std::string> names;
@@ -196,6 +208,20 @@ TEST_F(BadCheckpoint, TokenizerIsLargerThanTheVocabulary) {
   EXPECT_EQ(error(), folder_.string() +
                          ": the tokenizer has 66 tokens, but vocab_size of config.json is 64; fetch the tokenizer "
                          "files and config.json of one and the same checkpoint");
+}
+
+TEST_F(BadCheckpoint, SpecialTokensWithoutARowAreRefusedInTextsAlone) {
+  std::ofstream(folder_ / "tokenizer_config.json")
+      << R"({"added_tokens_decoder": {"64": {"content": "[PAD]", "special": true}}, "pad_token": "[PAD]"})";
+  const auto model = load_model(folder_);
+  EXPECT_EQ(model->tokenizer().special_ids().pad, 64);
+  const TokenIds plain = model->tokenizer().encode("a").ids, padded = model->tokenizer().encode("a[PAD]").ids;
+  EXPECT_EQ(padded.back(), 64);
+  const auto forward = [&](const TokenIds& text) {
+    return testing::text_of_error<InputError>([&] { model->forward({pad({text})}, {positions({{0}})}); });
+  };
+  EXPECT_EQ(forward(plain), "nothing was thrown");
+  EXPECT_EQ(forward(padded), "token id 64 is outside the vocabulary; expected 0 to 63");
 }
 
 std::string architecture_error(const std::string& from, const std::string& to) {
