@@ -13,6 +13,7 @@
 #include "host/counting_model.h"
 #include "host/guard.h"
 #include "host/tensor_memory.h"
+#include "whence/open_ended.h"
 
 namespace whence::host {
 namespace {
@@ -246,6 +247,12 @@ AttributionPlan plan_attribution(const Model& model, const PluginHost& host, con
                                  const AttributionSpec& spec, const AttributeOptions& options) {
   TensorMemory::watch();
   const TensorMemory::Peak peak;
+  if (host.make_method(spec.method)->query(kOpenEnded))
+    throw ConfigError(
+        spec.method.where,
+        plugin_title(PluginKind::method, spec.method.name) +
+            ": goes on until the model's answers tell it to stop, so what it takes cannot be planned; run "
+            "it with --stats");
   const CountingModel counting(model);
   const Making making = make(counting, host, texts, spec, options);
   return {.work = counting.work(), .tensor_bytes = peak.bytes(), .at_most = making.may_stop_early};

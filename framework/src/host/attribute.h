@@ -69,7 +69,7 @@ struct AttributionPlan {
 };
 
 /// Found without doing it: the method runs on a stand-in that counts what the model would do. Throws what the method
-/// throws.
+/// throws; ConfigError for a method that is open-ended.
 AttributionPlan plan_attribution(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
                                  const AttributionSpec& spec, const AttributeOptions& options = {});
 

@@ -10,6 +10,7 @@
 
 #include "whence/error.h"
 #include "whence/method.h"
+#include "whence/open_ended.h"
 #include "whence/plugin.h"
 
 namespace {
@@ -57,6 +58,10 @@ class Reagent final : public whence::Method {
       stop(problem, round, probes);
     }
     return average(problem, probes);
+  }
+
+  const void* query(std::string_view capability) const override {
+    return capability == whence::kOpenEnded ? this : nullptr;
   }
 
  private:

@@ -27,7 +27,12 @@ class PlanTest : public testing::AttributeTest {
     EXPECT_FALSE(plan.at_most);
   }
 
-  static std::vector<std::string> methods() { return built_plugins().catalogue().names(host::PluginKind::method); }
+  /// All but the open-ended one, which has no plan.
+  static std::vector<std::string> methods() {
+    std::vector<std::string> names = built_plugins().catalogue().names(host::PluginKind::method);
+    EXPECT_EQ(std::erase(names, "reagent"), 1u);
+    return names;
+  }
 };
 
 TEST_F(PlanTest, CountsWhatEveryMethodDoes) {
@@ -46,6 +51,14 @@ TEST_F(PlanTest, CountsWhatEveryMethodDoes) {
 TEST_F(PlanTest, CountsWhatEveryMethodDoesInLittleMemory) {
   options.memory_bytes = 60000;
   for (const std::string& method : methods()) expect_as_planned(spec(method));
+}
+
+TEST_F(PlanTest, OpenEndedMethodsHaveNone) {
+  const std::string error = testing::text_of_error(
+      [&] { host::plan_attribution(model, built_plugins(), texts(), spec("reagent"), options); });
+  EXPECT_NE(error.find("method 'reagent': goes on until the model's answers tell it to stop"), std::string::npos)
+      << error;
+  EXPECT_GT(host::cost_of(attribute(spec("reagent")))->work.forward_passes, 0);
 }
 
 TEST_F(PlanTest, ChangesNothingInTheModel) {
