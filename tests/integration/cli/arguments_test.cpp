@@ -110,7 +110,7 @@ TEST(Arguments, ChecksKwargs) {
             std::string::npos);
   EXPECT_EQ(with("--generation_kwargs", "{\"max_new_token\": 2}").status, 2);
   EXPECT_EQ(with("--model_kwargs", "{\"trust_remote_code\": true}").status, 2);
-  EXPECT_EQ(with("--tokenizer_kwargs", "{\"tgt_lang\": \"fr\"}").status, 2);
+  EXPECT_EQ(with("--tokenizer_kwargs", "{\"target_language\": \"fr\"}").status, 2);
 }
 
 TEST(Arguments, NamesUnknownPlugins) {

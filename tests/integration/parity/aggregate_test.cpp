@@ -76,7 +76,7 @@ TEST_P(AggregateParity, ReproducesTheReference) {
     const auto asked = one.step_scores();
     return std::find(asked.begin(), asked.end(), score.first) == asked.end();
   });
-  if (aggregator_names(one).back() == "split") {
+  if (const auto names = aggregator_names(one); !names.empty() && names.back() == "split") {
     keep_single_ids(expected.source, raw.sequences[0].source);
     keep_single_ids(expected.target, raw.sequences[0].target);
   }
