@@ -71,7 +71,7 @@ Product onednn_prepacked(const Tensor& right) {
     return linear.call(left, packed, std::nullopt, "none", torch::List<std::optional<at::Scalar>>(), "");
   };
   try {
-    multiply(at::ones({1, right.size(0)}, right.options()));
+    multiply(at::randn({1, right.size(0)}).to(right.scalar_type()));
   } catch (const c10::Error&) {
     return torch_mm(right);  // oneDNN refuses bfloat16 on processors that lack it, and libtorch uses this
   }
