@@ -31,12 +31,13 @@ PassPlan::PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t 
       budget_(budget > 0 ? std::max<std::int64_t>(0, budget - weights_) : available_memory() / kFreeShare) {}
 
 std::int64_t PassPlan::prefix_bytes(std::int64_t sequence) const {
-  return rows_[static_cast<std::size_t>(sequence)].target * model_.prefix_row;
+  const Rows& rows = rows_[static_cast<std::size_t>(sequence)];
+  return (rows.target + rows.source) * model_.prefix_row;
 }
 
-std::int64_t PassPlan::computed_rows(const Unit& unit) const {
+std::int64_t PassPlan::computed_rows(const Unit& unit, const PassKind& kind) const {
   const Rows& rows = rows_[static_cast<std::size_t>(unit.sequence)];
-  return rows.target - unit.first_row + rows.source;
+  return rows.target - unit.first_row + (kind.shared ? 0 : rows.source);
 }
 
 std::int64_t PassPlan::first_step(const std::vector<Unit>& units, const PassKind& kind) {
@@ -52,7 +53,7 @@ std::int64_t PassPlan::bytes(const std::vector<Unit>& units, const PassKind& kin
   for (const Unit& unit : units) {
     const Rows& rows = rows_[static_cast<std::size_t>(unit.sequence)];
     longest = {std::max(longest.target, rows.target), std::max(longest.source, rows.source)};
-    computed += computed_rows(unit);
+    computed += computed_rows(unit, kind);
   }
   const std::int64_t padded = texts * (longest.target + longest.source);
   const std::int64_t steps = kind.first_step + kind.steps - first_step(units, kind);
@@ -85,27 +86,27 @@ std::vector<Pass> PassPlan::passes(const std::vector<Unit>& units, const PassKin
   const Unit widest = demand(units, kind, held).unit;
   std::int64_t steps_at_once = 1;
   if (kind.trace) {
-    steps_at_once =
-        std::clamp<std::int64_t>(kCotangentRows / std::max<std::int64_t>(1, computed_rows(widest)), 1, kind.steps);
+    steps_at_once = std::clamp<std::int64_t>(kCotangentRows / std::max<std::int64_t>(1, computed_rows(widest, kind)), 1,
+                                             kind.steps);
     while (steps_at_once > 1 && bytes({widest}, kind, steps_at_once) > most) steps_at_once = (steps_at_once + 1) / 2;
   }
   const std::int64_t most_rows = kind.trace ? kRowsOfTracedPass : kRowsOfPass;
   std::vector<Pass> passes;
   std::int64_t rows = 0;
   for (const Unit& unit : units) {
-    if (!passes.empty() && rows + computed_rows(unit) <= most_rows) {
+    if (!passes.empty() && rows + computed_rows(unit, kind) <= most_rows) {
       std::vector<Unit>& together = passes.back().units;
       together.push_back(unit);
       const std::int64_t steps = kind.first_step + kind.steps - first_step(together, kind);
       if (static_cast<std::int64_t>(together.size()) * steps * vocabulary_ <= kLogitsOfPass &&
           bytes(together, kind, steps_at_once) <= most) {
-        rows += computed_rows(unit);
+        rows += computed_rows(unit, kind);
         continue;
       }
       together.pop_back();
     }
     passes.push_back({.units = {unit}, .steps_at_once = steps_at_once});
-    rows = computed_rows(unit);
+    rows = computed_rows(unit, kind);
   }
   for (Pass& pass : passes) {
     pass.first_step = first_step(pass.units, kind);

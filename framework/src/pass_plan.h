@@ -33,6 +33,7 @@ struct PassKind {
   bool embeddings = false;                 ///< rows are given as embeddings, not as ids
   bool trace = false;                      ///< gradients of the steps follow
   bool keep_prefix = false;                ///< later passes share its rows
+  bool shared = false;                     ///< rows before the first computed one, and sources, are those of another
   bool first_row_only = false;             ///< gradients at the first computed row of each text alone
   bool parts = false;                      ///< one block of one text is shown in parts
   bool attentions = false;                 ///< attention weights of one block and one text are shown
@@ -81,7 +82,7 @@ class PassPlan {
  private:
   static constexpr std::int64_t kCacheShare = 8;
 
-  std::int64_t computed_rows(const Unit& unit) const;
+  std::int64_t computed_rows(const Unit& unit, const PassKind& kind) const;
   static std::int64_t first_step(const std::vector<Unit>& units, const PassKind& kind);
   std::int64_t bytes(const std::vector<Unit>& units, const PassKind& kind, std::int64_t steps_at_once) const;
   std::int64_t usable() const { return budget_ - cache(); }

@@ -58,7 +58,7 @@ PathIntegral PathIntegrator::run() {
   std::int64_t units = 0;
   for (const Unit& text : state_.whole())
     for (std::size_t level = 0; level < path_.levels.size(); ++level)
-      units += static_cast<std::int64_t>(units_of(text, level).size());
+      for (const Side side : passes_of()) units += static_cast<std::int64_t>(units_of(text, level, side).size());
   points_.clear();
   if (!path_.one_position) state_.drop_prefix();
   for (const Side side : sides_) results_[side] = finish_.results(side);
@@ -85,18 +85,15 @@ std::vector<PathIntegrator::Group> PathIntegrator::groups() {
   std::int64_t held = state_.held();
   for (const auto& [_, result] : results_)
     if (result.defined()) held += result.numel() * kFloat;
-  const bool sharing = path_.one_position && state_.shares_prefixes();
-  const PassKind kind{.embeddings = true, .trace = true, .first_row_only = sharing};
+  const bool sharing = std::any_of(sides_.begin(), sides_.end(), [&](Side side) { return shares(side); });
   // Steps that fit for every sequence alone; below, sequences that fit together.
   std::int64_t steps = state_.steps();
   const auto demands = [&](std::int64_t steps) {
     std::vector<PassPlan::Demand> list;
     for (const Unit& text : state_.whole()) {
-      PassKind of_steps = kind;
-      of_steps.steps = steps;
       const std::int64_t beside =
           held + steps * sums_bytes(text) + (sharing ? state_.plan().prefix_bytes(text.sequence) : 0);
-      list.push_back(state_.plan().demand({text}, of_steps, beside));
+      for (const Side side : passes_of()) list.push_back(state_.plan().demand({text}, kind_of(side, 0, steps), beside));
     }
     list.push_back(state_.plan().demand(state_.whole(), {.steps = state_.steps(), .embeddings = true}, held));
     return list;
@@ -131,8 +128,20 @@ std::vector<PathIntegrator::Group> PathIntegrator::groups() {
   return groups;
 }
 
-std::vector<Unit> PathIntegrator::units_of(const Unit& text, std::size_t level) {
-  const bool sharing = state_.shares_prefixes();
+std::vector<Side> PathIntegrator::passes_of() const {
+  return path_.one_position ? sides_ : std::vector<Side>{sides_.front()};
+}
+
+PassKind PathIntegrator::kind_of(Side side, std::int64_t first_step, std::int64_t steps) const {
+  return {.first_step = first_step,
+          .steps = steps,
+          .embeddings = true,
+          .trace = true,
+          .shared = shares(side),
+          .first_row_only = shares(side)};
+}
+
+std::vector<Unit> PathIntegrator::units_of(const Unit& text, std::size_t level, Side side) {
   std::vector<Unit> units;
   const auto add = [&](const Point& point, std::int64_t first_row) {
     units.push_back({text.sequence, static_cast<std::int64_t>(points_.size()), first_row,
@@ -144,13 +153,11 @@ std::vector<Unit> PathIntegrator::units_of(const Unit& text, std::size_t level) 
     for (std::size_t node = 0; node < nodes; ++node) add({node}, 0);
     return units;
   }
-  for (const Side side : sides_) {
-    const Tensor moves = state_.replaced(side)[text.sequence];
-    for (std::int64_t row = 0; row < state_.rows_of(side, text.sequence); ++row) {
-      // A row that does not move has no share in a difference.
-      if (request_.multiply == Multiply::input_minus_baseline && !moves[row].item<bool>()) continue;
-      for (std::size_t node = 0; node < nodes; ++node) add({node, side, row}, sharing ? row : 0);
-    }
+  const Tensor moves = state_.replaced(side)[text.sequence];
+  for (std::int64_t row = 0; row < state_.rows_of(side, text.sequence); ++row) {
+    // A row that does not move has no share in a difference.
+    if (request_.multiply == Multiply::input_minus_baseline && !moves[row].item<bool>()) continue;
+    for (std::size_t node = 0; node < nodes; ++node) add({node, side, row}, shares(side) ? row : 0);
   }
   return units;
 }
@@ -163,9 +170,11 @@ void PathIntegrator::integrate(const Group& group) {
       sums_[{side, text.sequence}] = {at::zeros(shape), at::zeros(shape)};
     }
   std::shared_ptr<const ProblemState::Prefix> prefix;
-  if (path_.one_position && state_.shares_prefixes()) prefix = state_.prefix_of(group.texts);
+  for (const Side side : sides_)
+    if (shares(side)) prefix = state_.prefix_of(group.texts);
   for (std::size_t level = 0; level < path_.levels.size(); ++level) {
-    run_level(group, level, prefix.get());
+    points_.clear();
+    for (const Side side : passes_of()) run_level(group, level, side, prefix.get());
     end_level(group, level);
   }
   for (const Unit& text : group.texts)
@@ -179,13 +188,12 @@ void PathIntegrator::integrate(const Group& group) {
   sums_.clear();
 }
 
-void PathIntegrator::run_level(const Group& group, std::size_t level, const ProblemState::Prefix* prefix) {
-  points_.clear();
+void PathIntegrator::run_level(const Group& group, std::size_t level, Side moving, const ProblemState::Prefix* prefix) {
   std::vector<Unit> units;
   for (const Unit& text : group.texts) {
     const Tensor steps = active_[text.sequence].narrow(0, group.first_step, group.steps);
     if (!steps.any().item<bool>()) continue;
-    for (const Unit& unit : units_of(text, level)) units.push_back(unit);
+    for (const Unit& unit : units_of(text, level, moving)) units.push_back(unit);
   }
   const ProblemState::RowsOf rows = [&](const Unit& unit, Side side) -> Tensor {
     const std::int64_t length = state_.rows_of(side, unit.sequence);
@@ -204,21 +212,12 @@ void PathIntegrator::run_level(const Group& group, std::size_t level, const Prob
   for (const auto& [_, result] : results_)
     if (result.defined()) held += result.numel() * kFloat;
   for (const Unit& text : group.texts) held += group.steps * sums_bytes(text);
-  const PassKind kind{.first_step = group.first_step,
-                      .steps = group.steps,
-                      .embeddings = true,
-                      .trace = true,
-                      .first_row_only = prefix != nullptr};
   TracedPass traced{.rows = &rows, .active = active_};
-  traced.first_changed_only = prefix != nullptr;
-  for (const Pass& pass : state_.plan().passes(units, kind, held)) {
-    for (const Side side : sides_) {
-      bool& wanted = side == Side::source ? traced.source : traced.target;
-      wanted = !path_.one_position || std::any_of(pass.units.begin(), pass.units.end(), [&](const Unit& unit) {
-        return points_[static_cast<std::size_t>(unit.copy)].side == side;
-      });
-    }
-    if (prefix) traced.shared = ProblemState::shared(*prefix, pass.units);
+  traced.first_changed_only = shares(moving);
+  for (const Side side : sides_)
+    (side == Side::source ? traced.source : traced.target) = !path_.one_position || side == moving;
+  for (const Pass& pass : state_.plan().passes(units, kind_of(moving, group.first_step, group.steps), held)) {
+    if (shares(moving)) traced.shared = ProblemState::shared(*prefix, pass.units);
     run_traced(state_, pass, traced, [&](Gradients& gradients, std::int64_t first, std::int64_t count) {
       add(group, pass, level, gradients, first, count);
     });
@@ -228,7 +227,6 @@ void PathIntegrator::run_level(const Group& group, std::size_t level, const Prob
 
 void PathIntegrator::add(const Group& group, const Pass& pass, std::size_t level, const Gradients& gradients,
                          std::int64_t first, std::int64_t count) {
-  const bool first_row_only = path_.one_position && state_.shares_prefixes();
   for (std::size_t u = 0; u < pass.units.size(); ++u) {
     const Unit& unit = pass.units[u];
     const Point& point = points_[static_cast<std::size_t>(unit.copy)];
@@ -245,7 +243,7 @@ void PathIntegrator::add(const Group& group, const Pass& pass, std::size_t level
       if (point.row < 0) {
         own = of_unit.narrow(0, 0, into.size(0));
       } else {
-        own = of_unit.narrow(0, first_row_only ? 0 : point.row, 1);
+        own = of_unit.narrow(0, shares(side) ? 0 : point.row, 1);
         into = into.narrow(0, point.row, 1);
         if (factor.defined()) factor = factor.narrow(0, point.row, 1);
       }

@@ -35,9 +35,15 @@ class PathIntegrator {
   using Key = std::pair<Side, std::int64_t>;  ///< of a sequence
 
   std::vector<Group> groups();
-  std::vector<Unit> units_of(const Unit& text, std::size_t level);
+  /// Copies of a text at the nodes of a level; with one position that moves, those of the rows of `side`.
+  std::vector<Unit> units_of(const Unit& text, std::size_t level, Side side);
+  /// Sides whose rows move in passes of their own: each, where rows move alone, else all together as one.
+  std::vector<Side> passes_of() const;
+  /// Whether texts whose rows move on one side begin like the text as it is.
+  bool shares(Side side) const { return path_.one_position && side == Side::target && state_.shares_prefixes(); }
+  PassKind kind_of(Side side, std::int64_t first_step, std::int64_t steps) const;
   void integrate(const Group& group);
-  void run_level(const Group& group, std::size_t level, const ProblemState::Prefix* prefix);
+  void run_level(const Group& group, std::size_t level, Side side, const ProblemState::Prefix* prefix);
   void add(const Group& group, const Pass& pass, std::size_t level, const Gradients& gradients, std::int64_t first,
            std::int64_t count);
   /// Joins the sums of a level, estimates the error of every step that took part and stops those that are done.

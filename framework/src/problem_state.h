@@ -45,7 +45,7 @@ class ProblemState {
   /// Bytes that are held between passes, a prefix not counted.
   std::int64_t held() const;
   /// Whether later passes may take rows of earlier ones.
-  bool shares_prefixes() const { return model.info().pass_bytes.prefix_row > 0 && !inputs.source.defined(); }
+  bool shares_prefixes() const { return model.info().pass_bytes.prefix_row > 0; }
 
   /// Rows of one text as embeddings, [rows,D]; as many as the text then has.
   using RowsOf = std::function<Tensor(const Unit&, Side)>;

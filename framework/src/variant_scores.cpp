@@ -94,14 +94,15 @@ bool VariantScores::shares(std::int64_t variant) const {
   return state_.shares_prefixes() && !moved;
 }
 
-std::vector<Unit> VariantScores::units(std::int64_t sequence) const {
-  std::vector<Unit> result;
+VariantScores::Changed VariantScores::units(std::int64_t sequence) const {
+  Changed result;
   for (std::int64_t p = 0; p < count_; ++p) {
     const bool source = first_change(Side::source, p, sequence) >= 0;
     std::int64_t first = first_change(Side::target, p, sequence);
     if (!source && first < 0) continue;
     Unit unit{sequence, p, 0, source ? 0 : state_.first_step_after(sequence, first)};
-    if (!source && shares(p)) {
+    const bool sharing = !source && shares(p);
+    if (sharing) {
       unit.first_row = first;
       // Steps that lost all tokens from the first change on are read at the one before it.
       if (removal(p) == Removal::erase) {
@@ -110,7 +111,7 @@ std::vector<Unit> VariantScores::units(std::int64_t sequence) const {
             left.rows.front() == kStart ? 0 : std::min(first, left.read[static_cast<std::size_t>(unit.first_step)]);
       }
     }
-    result.push_back(unit);
+    (sharing ? result.sharing : result.whole).push_back(unit);
   }
   return result;
 }
@@ -200,10 +201,14 @@ Inputs VariantScores::inputs(const Pass& pass) {
   return inputs;
 }
 
-void VariantScores::run(const std::vector<Unit>& units, const ProblemState::Prefix* prefix, ProblemState::Meter& meter,
-                        Tensor& result) {
-  const PassKind kind{.steps = state_.steps(), .embeddings = true};
-  for (const Pass& pass : state_.plan().passes(units, kind, state_.held() + (prefix ? prefix->bytes : 0))) {
+PassKind VariantScores::kind(bool shared) const {
+  return {.steps = state_.steps(), .embeddings = true, .shared = shared};
+}
+
+void VariantScores::run(const std::vector<Unit>& units, const ProblemState::Prefix* prefix, std::int64_t beside,
+                        ProblemState::Meter& meter, Tensor& result) {
+  // Those that share nothing may run while a prefix is held for others.
+  for (const Pass& pass : state_.plan().passes(units, kind(prefix != nullptr), beside)) {
     ForwardRequest request{.positions = asked(pass)};
     if (prefix) request.shared = ProblemState::shared(*prefix, pass.units);
     const Forward forward = state_.model.forward(inputs(pass), request);
@@ -224,35 +229,41 @@ Tensor VariantScores::run() {
     state_.embedding(side);
     if (uses(Removal::baseline)) state_.baseline(side), state_.replaced(side);
   }
-  std::vector<std::vector<Unit>> units_of_texts;
+  std::vector<Changed> units_of_texts;
   std::int64_t total = 0;
   for (const Unit& text : state_.whole()) {
     units_of_texts.push_back(units(text.sequence));
-    total += std::ssize(units_of_texts.back());
+    total += units_of_texts.back().size();
   }
-  if (!sharing) state_.drop_prefix();
+  const auto shares_rows = [](const Changed& own) { return !own.sharing.empty(); };
+  if (std::none_of(units_of_texts.begin(), units_of_texts.end(), shares_rows)) state_.drop_prefix();
   const std::int64_t steps = state_.steps(), held = state_.held();
   std::vector<PassPlan::Demand> demands;
   for (const Unit& text : state_.whole()) {
-    const std::int64_t beside = held + (sharing ? state_.plan().prefix_bytes(text.sequence) : 0);
-    demands.push_back(state_.plan().demand({text}, {.steps = steps, .keep_prefix = sharing}, held));
-    demands.push_back(state_.plan().demand(units_of_texts[static_cast<std::size_t>(text.sequence)],
-                                           {.steps = steps, .embeddings = true}, beside));
+    const Changed& own = units_of_texts[static_cast<std::size_t>(text.sequence)];
+    const std::int64_t beside = held + (shares_rows(own) ? state_.plan().prefix_bytes(text.sequence) : 0);
+    demands.push_back(state_.plan().demand({text}, {.steps = steps, .keep_prefix = shares_rows(own)}, held));
+    demands.push_back(state_.plan().demand(own.sharing, kind(true), beside));
+    demands.push_back(state_.plan().demand(own.whole, kind(false), beside));
   }
   state_.plan().require(demands);
   Tensor result = at::empty({count_, state_.batch(), steps});
   const Tensor other = &function_ == &state_.score ? Tensor() : state_.scores(function_);
   ProblemState::Meter meter(state_, total);
   for (const auto& group : sharing ? state_.prefix_groups() : std::vector<std::vector<Unit>>{state_.whole()}) {
-    const auto prefix = sharing ? state_.prefix_of(group) : nullptr;
-    if (!prefix) state_.base_scores();
-    std::vector<Unit> all;
+    Changed all;
     for (const Unit& text : group) {
-      result.select(1, text.sequence).copy_((other.defined() ? other : state_.known_scores())[text.sequence]);
-      const auto& some = units_of_texts[static_cast<std::size_t>(text.sequence)];
-      all.insert(all.end(), some.begin(), some.end());
+      const Changed& own = units_of_texts[static_cast<std::size_t>(text.sequence)];
+      all.sharing.insert(all.sharing.end(), own.sharing.begin(), own.sharing.end());
+      all.whole.insert(all.whole.end(), own.whole.begin(), own.whole.end());
     }
-    run(all, prefix.get(), meter, result);
+    const auto prefix = shares_rows(all) ? state_.prefix_of(group) : nullptr;
+    if (!prefix) state_.base_scores();
+    for (const Unit& text : group)
+      result.select(1, text.sequence).copy_((other.defined() ? other : state_.known_scores())[text.sequence]);
+    const std::int64_t beside = state_.held() + (prefix ? prefix->bytes : 0);
+    if (prefix) run(all.sharing, prefix.get(), beside, meter, result);
+    run(all.whole, nullptr, beside, meter, result);
   }
   return result;
 }

@@ -28,13 +28,20 @@ class VariantScores {
   bool changes(Side side, std::int64_t variant, std::int64_t sequence, std::int64_t row) const;
   Rest rest(Side side, std::int64_t variant, std::int64_t sequence) const;
   bool shares(std::int64_t variant) const;
-  /// The variants of a text that some step sees changed.
-  std::vector<Unit> units(std::int64_t sequence) const;
+  /// The variants of a text that some step sees changed. One with another source, or whose rows depend on its length,
+  /// shares nothing with the text as it is.
+  struct Changed {
+    std::vector<Unit> sharing, whole;
+
+    std::int64_t size() const { return std::ssize(sharing) + std::ssize(whole); }
+  };
+  Changed units(std::int64_t sequence) const;
   /// Embeddings [rows,D] of one side of a variant.
   Tensor rows(const Unit& unit, Side side);
   Tensor start_row(Side side);
-  void run(const std::vector<Unit>& units, const ProblemState::Prefix* prefix, ProblemState::Meter& meter,
-           Tensor& result);
+  PassKind kind(bool shared) const;
+  void run(const std::vector<Unit>& units, const ProblemState::Prefix* prefix, std::int64_t beside,
+           ProblemState::Meter& meter, Tensor& result);
   /// Positions [U,T'] that the steps of a pass read.
   Tensor asked(const Pass& pass) const;
   Inputs inputs(const Pass& pass);

@@ -33,6 +33,7 @@ struct Forward;
 
 /// What the texts of a pass have in common with those of an earlier one. Rows before `first_changed` are the same, so
 /// their keys and values are taken from there and they are not computed again; they have neither logits nor captures.
+/// So are those of the source of an encoder-decoder, which is the same as a whole and has no gradients in such a pass.
 struct SharedPrefix {
   const Forward* base = nullptr;  ///< of the same model, made with `keep_prefix`; outlives the pass and its trace
   Tensor sequences;               ///< [B] int64: which text of the base each text begins like

@@ -33,10 +33,13 @@ struct PassBytes {
 struct Work {
   std::int64_t forward_passes = 0, backward_passes = 0;
   /// Rows that went through the blocks. A text has those from its first changed row to the last asked position, or to
-  /// its end when captures or its prefix are kept; a pass without rows is none.
+  /// its end when captures or its prefix are kept, and those of its source unless it shares that; a pass without rows
+  /// of a target is none.
   std::int64_t forward_rows = 0;
-  std::int64_t head_rows = 0;      ///< asked positions, whose logits were computed
-  std::int64_t backward_rows = 0;  ///< rows from the first changed to the one a step is read at, summed over the steps
+  std::int64_t head_rows = 0;  ///< asked positions, whose logits were computed
+  /// Rows from the first changed one to that which a step is read at, and those of the source when gradients or
+  /// attentions are wanted there, summed over the steps.
+  std::int64_t backward_rows = 0;
 };
 
 /// What was done between two readings.

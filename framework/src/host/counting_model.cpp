@@ -1,5 +1,6 @@
 #include "host/counting_model.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -57,7 +58,7 @@ Forward CountingModel::forward(const Inputs& inputs, const ForwardRequest& reque
   const bool whole = request.attentions || request.layer_states || request.keep_prefix;
   const Tensor ends = whole ? inputs.target.lengths : positions.amax(1) + 1;
   std::int64_t rows = total((ends - first_changed).clamp_min(0));
-  if (rows > 0 && inputs.source.defined()) rows += total(inputs.source.lengths);
+  if (rows > 0 && inputs.source.defined() && !request.shared) rows += total(inputs.source.lengths);
   const std::int64_t asked = total(positions >= 0);
   if (rows > 0) ++work_.forward_passes;
   work_.forward_rows += rows;
@@ -100,7 +101,8 @@ Gradients CountingModel::pull_back(const Forward& forward, const Cotangents& cot
   const std::int64_t batch = cotangents.logits.size(0), steps = cotangents.logits.size(1), hidden = info().embedding;
   const Tensor asked = trace.positions.narrow(1, cotangents.first_step, steps);
   Tensor rows_of_steps = asked + 1 - trace.first_changed.unsqueeze(1);
-  if (trace.source_lengths.defined()) rows_of_steps = rows_of_steps + trace.source_lengths.unsqueeze(1);
+  if (trace.source_lengths.defined() && (request.source || request.attentions))
+    rows_of_steps = rows_of_steps + trace.source_lengths.unsqueeze(1);
   const std::int64_t rows = total(rows_of_steps.masked_fill(asked < 0, 0));
   ++work_.backward_passes;
   work_.backward_rows += rows;
@@ -120,22 +122,52 @@ Gradients CountingModel::pull_back(const Forward& forward, const Cotangents& cot
 void CountingModel::zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
                                 const ValueZeroing::Visitor& visit) const {
   const ModelInfo& info = model_.info();
-  const std::int64_t rows = total((request.positions.amax(1) + 1).clamp_min(0));
-  const std::int64_t seen = total((request.positions + 1).clamp_min(0));
-  const std::int64_t together = bytes_.most_zeroed_rows > 0 ? std::min(seen, bytes_.most_zeroed_rows) : seen;
+  struct Asked {
+    Attention attention;
+    const Values& values;
+    std::int64_t layers;
+    Tensor seen;  ///< [B,T] positions that each read row sees
+  };
+  std::vector<Asked> asked;
+  const auto add = [&](Attention attention, const Values& values) {
+    if (!values.positions.defined()) return;
+    const Tensor& rows = values.positions;
+    const Tensor seen =
+        attention == Attention::target ? rows + 1 : inputs.source.lengths.unsqueeze(1).expand_as(rows).clone();
+    asked.push_back({attention, values, extent(attention).layers, seen.masked_fill_(rows < 0, 0)});
+  };
+  add(Attention::source, request.source);
+  add(Attention::target, request.target);
+  add(Attention::cross, request.cross);
+
+  Tensor ends = at::zeros({inputs.target.ids.size(0)}, at::kLong);
+  std::int64_t read = 0, most_zeroed = 0;
+  for (const Asked& one : asked) {
+    if (one.attention != Attention::source) ends = at::maximum(ends, one.values.positions.amax(1) + 1);
+    read += total(one.values.positions >= 0);
+    most_zeroed = std::max(most_zeroed, total(one.seen));
+  }
+  if (read == 0) return;
+  std::int64_t rows = total(ends);
+  if (inputs.source.defined()) rows += total(inputs.source.lengths);
+  const std::int64_t together =
+      bytes_.most_zeroed_rows > 0 ? std::min(most_zeroed, bytes_.most_zeroed_rows) : most_zeroed;
   const TensorMemory::Imagined working(rows * bytes_.forward_row + together * bytes_.zeroed_row + bytes_.fixed);
-  std::int64_t rows_of_layers = info.layers * rows;
-  const auto positions = request.positions.accessor<std::int64_t, 2>();
   const Tensor clean = at::zeros({info.hidden});
-  for (std::int64_t n = 0; n < info.layers; ++n) {
-    if (!request.heads.empty() && !request.heads[static_cast<std::size_t>(n)].any().item<bool>()) continue;
-    rows_of_layers += seen;
-    for (std::int64_t b = 0; b < positions.size(0); ++b)
-      for (std::int64_t t = 0; t < positions.size(1); ++t)
-        if (positions[b][t] >= 0) visit(n, b, t, clean, at::zeros({positions[b][t] + 1, info.hidden}));
+  std::int64_t of_source = 0, of_target = 0;  // rows with a zeroed value, summed over the layers
+  for (const auto& [attention, values, layers, seen] : asked) {
+    const auto count = seen.accessor<std::int64_t, 2>();
+    for (std::int64_t n = 0; n < layers; ++n) {
+      if (!values.heads.empty() && !values.heads[static_cast<std::size_t>(n)].any().item<bool>()) continue;
+      (attention == Attention::source ? of_source : of_target) += total(seen);
+      for (std::int64_t b = 0; b < seen.size(0); ++b)
+        for (std::int64_t t = 0; t < seen.size(1); ++t)
+          if (count[b][t] > 0) visit({attention, n, b, t, clean, at::zeros({count[b][t], info.hidden})});
+    }
   }
   ++work_.forward_passes;
-  work_.forward_rows += rows_of_layers / info.layers;
+  work_.forward_rows += rows + of_target / info.layers;
+  if (of_source > 0) work_.forward_rows += of_source / extent(Attention::source).layers;
 }
 
 std::int64_t CountingModel::count_texts(const Inputs& inputs, const Tensor& positions) const {

@@ -28,6 +28,7 @@ class CountingModel final : public Model, public ValueZeroing, public BlockDecom
   /// Says that it only counts; offers what of the model's powers it can stand in for.
   const void* query(std::string_view capability) const override;
 
+  Extent extent(Attention attention) const override { return zeroing_of_model().extent(attention); }
   void zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
                    const ValueZeroing::Visitor& visit) const override;
   void decompose(const Inputs& inputs, const BlockDecomposition::Request& request,
@@ -36,6 +37,9 @@ class CountingModel final : public Model, public ValueZeroing, public BlockDecom
                               const std::function<Tensor(const Tensor& logits)>& cotangents) const override;
 
  private:
+  const ValueZeroing& zeroing_of_model() const {
+    return *static_cast<const ValueZeroing*>(model_.query(ValueZeroing::kCapability));
+  }
   /// Counts a pass over each text up to the last of its positions; bytes that the longest takes.
   std::int64_t count_texts(const Inputs& inputs, const Tensor& positions) const;
 

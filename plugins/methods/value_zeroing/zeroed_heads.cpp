@@ -13,11 +13,15 @@ using whence::Mark;
 using whence::Span;
 using whence::Value;
 
-[[noreturn]] void fail(const Mark& where, const std::string& text) {
-  throw whence::ConfigError(where, "decoder_zeroed_units_indices: " + text);
+bool is_head(const Value& value) { return value.is_int() && value.as_int() >= 0; }
+
+}  // namespace
+
+void ZeroedHeads::fail(const Mark& where, const std::string& text) const {
+  throw whence::ConfigError(where, parameter_ + ": " + text);
 }
 
-std::int64_t layer_number(const std::string& key, const Mark& where) {
+std::int64_t ZeroedHeads::layer_number(const std::string& key, const Mark& where) const {
   std::int64_t number = -1;
   const auto [end, failure] = std::from_chars(key.data(), key.data() + key.size(), number);
   if (failure != std::errc() || end != key.data() + key.size() || number < 0)
@@ -25,11 +29,9 @@ std::int64_t layer_number(const std::string& key, const Mark& where) {
   return number;
 }
 
-bool is_head(const Value& value) { return value.is_int() && value.as_int() >= 0; }
-
-}  // namespace
-
-ZeroedHeads::ZeroedHeads(const Value& choice) {
+ZeroedHeads::ZeroedHeads(std::string parameter, const whence::Params& params) : parameter_(std::move(parameter)) {
+  const auto choice = params.get<Value>(parameter_);
+  where_ = choice.mark();
   if (!choice.is_map()) {
     if (!choice.is_null()) every_layer_ = read_layer(choice);
     return;
@@ -43,7 +45,7 @@ ZeroedHeads::ZeroedHeads(const Value& choice) {
   }
 }
 
-ZeroedHeads::Layer ZeroedHeads::read_layer(const Value& choice) {
+ZeroedHeads::Layer ZeroedHeads::read_layer(const Value& choice) const {
   if (choice.is_null()) return {std::nullopt, choice.mark()};
   if (!choice.is_list()) return {std::vector{read_part(choice)}, choice.mark()};
   if (choice.as_list().empty()) fail(choice.mark(), "an empty list zeroes nothing; name a head");
@@ -52,7 +54,7 @@ ZeroedHeads::Layer ZeroedHeads::read_layer(const Value& choice) {
   return {std::move(parts), choice.mark()};
 }
 
-ZeroedHeads::Part ZeroedHeads::read_part(const Value& item) {
+ZeroedHeads::Part ZeroedHeads::read_part(const Value& item) const {
   if (is_head(item)) return {{item.as_int(), item.as_int() + 1}, item.mark()};
   if (item.is_list() && item.as_list().size() == 2) {
     const Value &start = item.as_list()[0], &end = item.as_list()[1];
@@ -63,25 +65,30 @@ ZeroedHeads::Part ZeroedHeads::read_part(const Value& item) {
                         (item.is_int() ? std::to_string(item.as_int()) : "a " + std::string(item.type_name())));
 }
 
-std::vector<whence::Tensor> ZeroedHeads::masks(const whence::ModelInfo& model) const {
+void ZeroedHeads::refuse_if_named(const std::string& why) const {
+  if (every_layer_ || !layers_.empty()) fail(where_, "has no effect, since " + why);
+}
+
+std::vector<whence::Tensor> ZeroedHeads::masks(const std::string& model, std::int64_t layers,
+                                               std::int64_t heads) const {
   if (!every_layer_ && layers_.empty()) return {};
-  if (!layers_.empty() && layers_.rbegin()->first >= model.layers)
-    fail(layers_.rbegin()->second.where, "no layer " + std::to_string(layers_.rbegin()->first) + ": " + model.name +
-                                             " has " + std::to_string(model.layers) + " layers, from 0 on");
+  if (!layers_.empty() && layers_.rbegin()->first >= layers)
+    fail(layers_.rbegin()->second.where, "no layer " + std::to_string(layers_.rbegin()->first) + ": " + model +
+                                             " has " + std::to_string(layers) + " layers, from 0 on");
   std::vector<whence::Tensor> masks;
-  for (std::int64_t n = 0; n < model.layers; ++n) {
+  for (std::int64_t n = 0; n < layers; ++n) {
     const auto found = layers_.find(n);
     if (every_layer_)
-      masks.push_back(mask(*every_layer_, model.heads));
+      masks.push_back(mask(*every_layer_, heads));
     else if (found != layers_.end())
-      masks.push_back(mask(found->second, model.heads));
+      masks.push_back(mask(found->second, heads));
     else
-      masks.push_back(at::zeros({model.heads}, at::kBool));
+      masks.push_back(at::zeros({heads}, at::kBool));
   }
   return masks;
 }
 
-whence::Tensor ZeroedHeads::mask(const Layer& layer, std::int64_t heads) {
+whence::Tensor ZeroedHeads::mask(const Layer& layer, std::int64_t heads) const {
   if (!layer.parts) return at::ones({heads}, at::kBool);
   whence::Tensor mask = at::zeros({heads}, at::kBool);
   for (const auto& [span, where] : *layer.parts) {

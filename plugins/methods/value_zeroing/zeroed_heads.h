@@ -2,21 +2,25 @@
 
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
-#include "whence/model.h"
+#include "whence/params.h"
 #include "whence/span.h"
 #include "whence/value.h"
 
 /// Which heads are zeroed: all, the same ones in every layer, or other ones in each layer.
 class ZeroedHeads {
  public:
-  /// `choice` is null (all), a head, a list of heads and spans of heads, or a mapping from layers to any of these,
-  /// which leaves the layers that it doesn't name alone. Throws ConfigError for anything else.
-  explicit ZeroedHeads(const whence::Value& choice);
+  /// What `parameter` says: null (all), a head, a list of heads and spans of heads, or a mapping from layers to any of
+  /// these, which leaves the layers that it doesn't name alone. Throws ConfigError for anything else.
+  ZeroedHeads(std::string parameter, const whence::Params& params);
 
-  /// N tensors [H] bool; empty: all heads of all layers. Throws ConfigError for a layer or head that the model lacks.
-  std::vector<whence::Tensor> masks(const whence::ModelInfo& model) const;
+  /// N tensors [H] bool for a stack of `layers` (N) with `heads` (H); empty: all heads of all layers. Throws
+  /// ConfigError for a layer or head that `model` lacks.
+  std::vector<whence::Tensor> masks(const std::string& model, std::int64_t layers, std::int64_t heads) const;
+  /// Throws ConfigError with `why` unless nothing is named.
+  void refuse_if_named(const std::string& why) const;
 
  private:
   struct Part {
@@ -28,10 +32,14 @@ class ZeroedHeads {
     whence::Mark where;
   };
 
-  static Layer read_layer(const whence::Value& choice);
-  static Part read_part(const whence::Value& item);
-  static whence::Tensor mask(const Layer& layer, std::int64_t heads);
+  [[noreturn]] void fail(const whence::Mark& where, const std::string& text) const;
+  std::int64_t layer_number(const std::string& key, const whence::Mark& where) const;
+  Layer read_layer(const whence::Value& choice) const;
+  Part read_part(const whence::Value& item) const;
+  whence::Tensor mask(const Layer& layer, std::int64_t heads) const;
 
+  std::string parameter_;
+  whence::Mark where_;
   std::optional<Layer> every_layer_;
   std::map<std::int64_t, Layer> layers_;
 };

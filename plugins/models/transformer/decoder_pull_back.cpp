@@ -138,8 +138,8 @@ BlockRules rules_of(const DecoderRules& rules, const StackTrace* reference, std:
 }
 
 /// The decoder's blocks, last to first. In the last one only the rows that the head reads have cotangents until the
-/// attention spreads them. `of_source` [C',D'], when it is defined, takes those of the source's states, packed as
-/// `source` says.
+/// attention spreads them. `of_source` [C',D'] takes those of the source's states, packed as `source` says, unless that
+/// is null.
 template <class T>
 class DecoderSweep {
  public:
@@ -159,10 +159,11 @@ class DecoderSweep {
     const RowLayout& layout = trace_.stack.layout;
     const auto count = static_cast<std::int64_t>(trace_.stack.blocks.size());
     const StackTrace* reference = rules_.reference ? &rules_.reference->stack : nullptr;
-    const auto behind = source ? behind_sources(packed.texts, *trace_.source, layout) : std::vector<CotangentSteps>();
+    const bool crosses = trace_.source.has_value();
+    const auto behind = crosses ? behind_sources(packed.texts, *trace_.source, layout) : std::vector<CotangentSteps>();
     BackwardMatrices<T> scratch;
     Tensor heads = at::empty({packed.rows(), decoder_.shape(0).attention.width()}, c.options());
-    Tensor queries = at::empty({source ? packed.rows() : 0, decoder_.shape(0).cross.queries()}, c.options());
+    Tensor queries = at::empty({crosses ? packed.rows() : 0, decoder_.shape(0).cross.queries()}, c.options());
     for (std::int64_t i = count - 1; i >= 0; --i) {
       const auto layer = static_cast<std::size_t>(i);
       const BlockShape& shape = decoder_.shape(layer);
@@ -173,16 +174,19 @@ class DecoderSweep {
       bool read_only = i == count - 1;
       Tensor mixed = block.through_mlp(c, read_only ? packing_.read_rows() : packed.traced);
       if (read_only) c = spread(c, packing_);
-      if (source) {
-        PrefixCotangents of_keys{at::empty({source->rows(), 2 * shape.cross.keys()}, c.options()), {}};
-        for (const CotangentSteps& text : source->texts) of_keys.first_row.push_back(text.first_row);
+      if (crosses) {
         if (attentions_)
           visit_attention_gradients<T>(shape.cross, nullptr, rules.attention, trace_.source->seen_from, layer,
                                        traced.cross_queries, behind, read_only, mixed,
                                        {.keys = Side::source, .layer = i}, attentions_);
+        std::optional<PrefixCotangents> of_keys;
+        if (source) {
+          of_keys.emplace(at::empty({source->rows(), 2 * shape.cross.keys()}, c.options()));
+          for (const CotangentSteps& text : source->texts) of_keys->first_row.push_back(text.first_row);
+        }
         attention_pull_back<T>(shape.cross, nullptr, rules.attention, trace_.source->seen_from, layer,
-                               traced.cross_queries, behind, read_only, mixed, queries, &of_keys);
-        block.through_key_values(of_keys.rows, of_source);
+                               traced.cross_queries, behind, read_only, mixed, queries, of_keys ? &*of_keys : nullptr);
+        if (of_keys) block.through_key_values(of_keys->rows, of_source);
         mixed = block.through_cross(queries, c, packed.traced);
         read_only = false;
       }

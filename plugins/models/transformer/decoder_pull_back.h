@@ -30,8 +30,9 @@ struct PulledBack {
 /// d score_t / d embedding for steps [first_step, first_step + T') from cotangents [B,T',V] of their logits, and the
 /// same at the inputs of the decoder's `layers` (N: the input of the final norm). Inputs only: no weight has a
 /// gradient. All cotangents go through a layer before the next one is touched; none is carried behind the position it
-/// is read at. `encoder` is null where there is no source; with it, the encoder is pulled back once for all steps.
-/// `attentions`, unless it is empty, is shown all attentions, their steps counted from `first_step`.
+/// is read at. Unless `encoder` is null, the source that the decoder looks at is pulled back, too, once for all steps.
+/// `attentions`, unless it is empty, is shown all attentions, their steps counted from `first_step`; those of the
+/// source by itself where that is pulled back.
 template <class T>
 PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const PassTrace& trace,
                      const Tensor& cotangents, std::int64_t first_step, const std::vector<std::int64_t>& layers,

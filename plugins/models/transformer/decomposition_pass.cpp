@@ -73,7 +73,7 @@ class Walk {
         layout_(whole_texts({pass.embeddings.size(0)})),
         lengths_{pass.length},
         positions_(pass.stack, lengths_, layout_) {
-    if (pass.source) behind_source_ = behind_sources(layout_, *pass.source);
+    if (pass.source) behind_source_ = behind_sources(layout_, *pass.source, {0});
     stream_ = pass.stack.first_states(pass.embeddings, layout_, nullptr);
   }
 

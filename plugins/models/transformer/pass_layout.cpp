@@ -73,11 +73,14 @@ RowLayout changed_parts(const SharedPrefix& shared, const std::vector<std::int64
   return layout;
 }
 
-RowLayout behind_sources(const RowLayout& target, const KeyValues& key_values) {
+RowLayout behind_sources(const RowLayout& target, const KeyValues& key_values,
+                         const std::vector<std::int64_t>& sources) {
   RowLayout layout;
-  for (const Segment& segment : target.segments)
-    layout.add({segment.text, 0, key_values.length[static_cast<std::size_t>(segment.text)], segment.count, &key_values,
-                segment.text});
+  for (const Segment& segment : target.segments) {
+    const std::int64_t source = sources[static_cast<std::size_t>(segment.text)];
+    layout.add(
+        {segment.text, 0, key_values.length[static_cast<std::size_t>(source)], segment.count, &key_values, source});
+  }
   return layout;
 }
 
@@ -87,6 +90,16 @@ void pass_over(const Tensor& unseen, RowLayout& layout) {
     const Tensor own = unseen.select(0, segment.text);
     if (own.any().item<bool>()) segment.unseen = own.contiguous();
   }
+}
+
+std::vector<std::int64_t> shared_sources(const SharedPrefix& shared, const KeyValues& kept,
+                                         const std::vector<std::int64_t>& lengths) {
+  const std::int64_t* texts = longs(shared.sequences, std::ssize(lengths), "sequences of the base");
+  const std::vector<std::int64_t> sources(texts, texts + lengths.size());
+  for (std::size_t b = 0; b < lengths.size(); ++b)
+    if (kept.length[static_cast<std::size_t>(sources[b])] != lengths[b])
+      throw std::invalid_argument("a text has another source than the text it shares its beginning with");
+  return sources;
 }
 
 void place(std::vector<ReadRow>& read, const RowLayout& layout) {

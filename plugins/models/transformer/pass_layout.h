@@ -22,9 +22,15 @@ RowLayout changed_parts(const SharedPrefix& shared, const std::vector<std::int64
                         const KeyValues& kept, const std::vector<Rotary>& rotary,
                         const std::vector<std::int64_t>& lengths, const std::vector<std::int64_t>& ends);
 
-/// The rows of a decoder's layout as queries behind the positions of their sources: `key_values` has a text for each of
-/// the decoder's, and outlives the result.
-RowLayout behind_sources(const RowLayout& target, const KeyValues& key_values);
+/// The rows of a decoder's layout as queries behind the positions of their sources: text b of the decoder looks at text
+/// `sources[b]` of `key_values`, which outlives the result.
+RowLayout behind_sources(const RowLayout& target, const KeyValues& key_values,
+                         const std::vector<std::int64_t>& sources);
+
+/// The sources of texts that share their beginnings. Throws std::invalid_argument unless they are as long as `lengths`
+/// says.
+std::vector<std::int64_t> shared_sources(const SharedPrefix& shared, const KeyValues& kept,
+                                         const std::vector<std::int64_t>& lengths);
 
 /// Attention of a layout's rows passes over positions that a batch marks as unseen, [B,L] bool or undefined.
 void pass_over(const Tensor& unseen, RowLayout& layout);

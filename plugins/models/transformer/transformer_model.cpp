@@ -8,6 +8,8 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include "backward_rules.h"
@@ -30,7 +32,7 @@ constexpr std::int64_t kFloat = sizeof(float);
 struct ModelTrace final : Trace {
   using Trace::Trace;
 
-  bool traced = false, kept = false;
+  bool traced = false, kept = false, shared = false;
   PassTrace pass;
   KeyValues key_values;
   std::vector<std::int64_t> lengths;  ///< of the texts
@@ -83,17 +85,27 @@ PassBytes pass_bytes(const DecoderConfig& decoder, const StackConfig* encoder, s
         std::ssize(decoder.layers) * 2 * decoder.attention.key_value_heads * decoder.attention.head_size;
     row = {std::max(row.forward, source.forward + keys), std::max(row.traced, source.traced + keys), row.heads,
            std::max(row.cotangent, source.cotangent)};
-  } else {
-    bytes.prefix_row = kFloat * std::ssize(decoder.layers) * row.heads;
-    // The stream, what is added to it and the mixture.
-    bytes.zeroed_row = kFloat * (2 * decoder.hidden + decoder.attention.heads * decoder.attention.head_size);
-    bytes.most_zeroed_rows = kZeroedRowsTogether;
   }
+  bytes.prefix_row = kFloat * std::ssize(decoder.layers) * row.heads;
+  // The stream, what is added to it and the mixture, with a source also queries to it and what they mix.
+  const auto zeroed_row = [](const StackConfig& c, std::int64_t mixtures) {
+    return kFloat * (2 * c.hidden + mixtures * c.attention.heads * c.attention.head_size);
+  };
+  bytes.zeroed_row = zeroed_row(decoder, encoder ? 3 : 1);
+  if (encoder) bytes.zeroed_row = std::max(bytes.zeroed_row, zeroed_row(*encoder, 1));
+  bytes.most_zeroed_rows = kZeroedRowsTogether;
   bytes.forward_row = kFloat * row.forward;
   bytes.traced_row = kFloat * row.traced;
   bytes.cotangent_row = kFloat * row.cotangent;
   bytes.fixed = scratch;
   return bytes;
+}
+
+/// Each text looks at the source of its own number.
+std::vector<std::int64_t> own_sources(std::size_t texts) {
+  std::vector<std::int64_t> sources(texts);
+  std::iota(sources.begin(), sources.end(), 0);
+  return sources;
 }
 
 const ModelTrace* trace_of(const Forward& forward, const Model& model) {
@@ -219,13 +231,18 @@ void TransformerModel::encode(const Inputs& inputs, bool traced, std::vector<Ten
   if (traced) pass.trace = &source.stack;
   const Tensor states = encoder_->final_states(encoder_->run(input_rows(inputs, Side::source, layout, lengths), pass),
                                                traced ? &source.final_norm : nullptr);
-  KeyValues& keys = source.key_values;
+  source.key_values = source_key_values(states, layout);
+}
+
+KeyValues TransformerModel::source_key_values(const Tensor& states, const RowLayout& layout) const {
+  KeyValues keys;
   keys.layers = decoder_->cross_key_values(states);
   keys.value_column = decoder_->shape(0).cross.keys();
   for (const Segment& segment : layout.segments) {
     keys.first_row.push_back(segment.row);
     keys.length.push_back(segment.count);
   }
+  return keys;
 }
 
 Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& request) const {
@@ -244,8 +261,12 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
     if (!base || !base->kept)
       throw std::invalid_argument("a shared prefix needs a pass of this model that was asked to keep its own");
   }
-  if (encoder_ && request.keep_prefix)
-    throw std::invalid_argument("passes of an encoder-decoder model share no prefixes");
+
+  // What a row becomes depends on which positions are seen.
+  const auto passes_over = [](const PaddedIds& ids) { return ids.unseen.defined() && ids.unseen.any().item<bool>(); };
+  if ((base && passes_over(inputs.source)) ||
+      (request.keep_prefix && (passes_over(inputs.source) || passes_over(inputs.target))))
+    throw std::invalid_argument("texts share neither a source nor a prefix that is made with unseen positions");
 
   std::vector<ReadRow> read = read_rows(request.positions, lengths);
   const auto ends = needed_ends(read, lengths, captures || request.keep_prefix);
@@ -253,11 +274,15 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
       base ? changed_parts(request.shared, base->lengths, base->key_values, decoder_->rotary(), lengths, ends)
            : whole_texts(ends);
   pass_over(inputs.target.unseen, layout);
+  for (const Segment& segment : layout.segments)
+    if (segment.unseen.defined() && segment.unseen.narrow(0, 0, segment.start).any().item<bool>())
+      throw std::invalid_argument("an unseen position lies before the first changed row of its text");
   place(read, layout);
 
   auto trace = std::make_unique<ModelTrace>(*this);
   trace->traced = request.trace;
   trace->kept = request.keep_prefix;
+  trace->shared = base != nullptr;
   trace->lengths = lengths;
   trace->longest = longest;
   Forward result;
@@ -273,13 +298,19 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   if (layout.rows() > 0) {
     if (encoder_) {
       SourceTrace& source = trace->pass.source.emplace();
-      encode(inputs, request.trace, request.attentions ? &source_attentions : nullptr, source);
-      source.seen_from = behind_sources(layout, source.key_values);
-      pass_over(inputs.source.unseen, source.seen_from);
+      if (base) {
+        const KeyValues& kept = base->pass.source->key_values;
+        const auto source_lengths = checked_lengths(inputs.source, encoder_->config().positions);
+        source.seen_from = behind_sources(layout, kept, shared_sources(request.shared, kept, source_lengths));
+      } else {
+        encode(inputs, request.trace, request.attentions ? &source_attentions : nullptr, source);
+        source.seen_from = behind_sources(layout, source.key_values, own_sources(lengths.size()));
+        pass_over(inputs.source.unseen, source.seen_from);
+        for (const std::int64_t length : source.key_values.length) counters_.forward_rows += length;
+      }
       pass.source = &source.seen_from;
       if (request.attentions) pass.cross_attentions = &cross_attentions;
       trace->longest_source = inputs.source.ids.size(1);
-      for (const std::int64_t length : source.key_values.length) counters_.forward_rows += length;
     }
     const Tensor states = decoder_->run(input_rows(inputs, Side::target, layout, lengths), pass);
     ++counters_.forward_passes;
@@ -320,6 +351,8 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   if (!trace || !trace->traced)
     throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
   if (request.source && !encoder_) throw InputError("a decoder-only model has no source to take gradients at");
+  if (request.source && trace->shared)
+    throw std::invalid_argument("a pass with a shared prefix does not run its sources, so they have no gradients");
   const std::int64_t steps =
       cotangents.logits.defined() && cotangents.logits.dim() == 3 ? cotangents.logits.size(1) : 0;
   if (steps == 0 || cotangents.first_step < 0 || cotangents.first_step + steps > forward.logits.size(1) ||
@@ -343,9 +376,7 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   const DecoderRules rules = read_rules(request.rules, stacks, reference);
   AttentionVisitor attentions;
   if (request.attentions) {
-    for (const Segment& segment : trace->pass.stack.layout.segments)
-      if (segment.start > 0)
-        throw std::invalid_argument("attentions are shown of whole texts, not behind a shared prefix");
+    if (trace->shared) throw std::invalid_argument("attentions are shown of whole texts, not behind a shared prefix");
     attentions = [&](const AttentionGradient& packed) {
       AttentionGradient shown = packed;
       shown.step += cotangents.first_step;
@@ -355,9 +386,11 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
 
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
-  const PulledBack packed =
-      transformer::pull_back(*decoder_, encoder_.get(), trace->pass, cotangents.logits.to(at::kFloat).contiguous(),
-                             cotangents.first_step, request.layers, rules, attentions);
+  // Attentions are shown of all stacks, whether or not somebody wants gradients at the source.
+  const bool through_source = request.source || (request.attentions && encoder_);
+  const PulledBack packed = transformer::pull_back(*decoder_, through_source ? encoder_.get() : nullptr, trace->pass,
+                                                   cotangents.logits.to(at::kFloat).contiguous(), cotangents.first_step,
+                                                   request.layers, rules, attentions);
   ++counters_.backward_passes;
   counters_.backward_rows += packed.target.rows + packed.source.rows;
   const auto as_asked = [&](const Tensor& rows, std::int64_t width) {
@@ -373,18 +406,61 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   return result;
 }
 
+ValueZeroing::Extent TransformerModel::extent(Attention attention) const {
+  if (!encoder_ && attention != Attention::target) return {};
+  const StackConfig& config = stack(attention == Attention::source ? Side::source : Side::target).config();
+  return {std::ssize(config.layers), config.attention.heads};
+}
+
 void TransformerModel::zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
                                    const ValueZeroing::Visitor& visit) const {
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
   const auto lengths = text_lengths(inputs);
-  std::vector<ReadRow> read = read_rows(request.positions, lengths);
-  RowLayout layout = whole_texts(needed_ends(read, lengths, false));
+  if (!encoder_ && (request.source.positions.defined() || request.cross.positions.defined()))
+    throw InputError("a decoder-only model has no source whose values could be zeroed");
+  const auto asked_of = [](Attention attention, const Values& values, const std::vector<std::int64_t>& of_texts) {
+    return ZeroedAttention{attention,
+                           values.positions.defined() ? read_rows(values.positions, of_texts) : std::vector<ReadRow>(),
+                           &values.heads};
+  };
+  std::vector<ZeroedAttention> asked = {asked_of(Attention::target, request.target, lengths)};
+  if (encoder_) asked.push_back(asked_of(Attention::cross, request.cross, lengths));
+  std::vector<std::int64_t> ends(lengths.size(), 0);
+  for (const ZeroedAttention& one : asked) {
+    const auto own = needed_ends(one.read, lengths, false);
+    std::transform(own.begin(), own.end(), ends.begin(), ends.begin(),
+                   [](std::int64_t a, std::int64_t b) { return std::max(a, b); });
+  }
+  RowLayout layout = whole_texts(ends);
   pass_over(inputs.target.unseen, layout);
-  place(read, layout);
-  if (layout.rows() == 0) return;
-  const std::int64_t rows = visit_zeroed_values(
-      *decoder_, layout, lengths, input_rows(inputs, Side::target, layout, lengths), read, request.heads, visit);
+  for (ZeroedAttention& one : asked) place(one.read, layout);
+
+  std::int64_t rows = 0;
+  KeyValues keys;
+  RowLayout behind;
+  if (encoder_) {
+    const auto source_lengths = checked_lengths(inputs.source, encoder_->config().positions);
+    RowLayout source = whole_texts(source_lengths);
+    pass_over(inputs.source.unseen, source);
+    std::vector<ZeroedAttention> of_source = {asked_of(Attention::source, request.source, source_lengths)};
+    place(of_source.front().read, source);
+    if (layout.rows() == 0 && of_source.front().read.empty()) return;
+    const ZeroedPass pass =
+        visit_zeroed_values(*encoder_, source, source_lengths, input_rows(inputs, Side::source, source, source_lengths),
+                            nullptr, of_source, visit);
+    rows += pass.rows;
+    if (layout.rows() > 0) {
+      keys = source_key_values(encoder_->final_states(pass.states), source);
+      behind = behind_sources(layout, keys, own_sources(lengths.size()));
+      pass_over(inputs.source.unseen, behind);
+    }
+  }
+  if (layout.rows() > 0)
+    rows += visit_zeroed_values(*decoder_, layout, lengths, input_rows(inputs, Side::target, layout, lengths),
+                                encoder_ ? &behind : nullptr, asked, visit)
+                .rows;
+  if (rows == 0) return;
   ++counters_.forward_passes;
   counters_.forward_rows += rows;
 }
@@ -397,7 +473,7 @@ Work TransformerModel::work() const {
 const void* TransformerModel::query(std::string_view capability) const {
   if (capability == CheckpointReport::kCapability) return &report_;
   if (capability == BlockDecomposition::kCapability) return static_cast<const BlockDecomposition*>(this);
-  if (capability == ValueZeroing::kCapability && !encoder_) return static_cast<const ValueZeroing*>(this);
+  if (capability == ValueZeroing::kCapability) return static_cast<const ValueZeroing*>(this);
   return nullptr;
 }
 

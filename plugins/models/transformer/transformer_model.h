@@ -27,6 +27,7 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
   Forward forward(const Inputs& inputs, const ForwardRequest& request) const override;
   Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                       const PullBackRequest& request) const override;
+  Extent extent(Attention attention) const override;
   void zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
                    const ValueZeroing::Visitor& visit) const override;
   void decompose(const Inputs& inputs, const BlockDecomposition::Request& request,
@@ -34,7 +35,7 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
   StreamDirections directions(const Inputs& inputs, const Tensor& positions,
                               const std::function<Tensor(const Tensor& logits)>& cotangents) const override;
   Work work() const override;
-  /// Offers CheckpointReport, BlockDecomposition and, without an encoder, ValueZeroing.
+  /// Offers CheckpointReport, BlockDecomposition and ValueZeroing.
   const void* query(std::string_view capability) const override;
 
  private:
@@ -46,6 +47,8 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
   /// Runs the encoder: keys and values of the sources for every layer of the decoder. Keeps what the backward needs
   /// when `traced`. `attentions` may be null.
   void encode(const Inputs& inputs, bool traced, std::vector<Tensor>* attentions, SourceTrace& source) const;
+  /// Those that every layer of the decoder makes of the final states [R',D'] of the sources.
+  KeyValues source_key_values(const Tensor& states, const RowLayout& layout) const;
   const Stack<float>& stack(Side side) const;
   /// Calls body(text, pass) for every text of the batch that has a row, one after another; the blocks of its source, if
   /// there is one, are shown to `visit` before.

@@ -39,10 +39,7 @@ void TransformerModel::for_texts(const Inputs& inputs, const std::vector<std::in
         shown.sequence = text;
         visit(shown);
       });
-      source.layers = decoder_->cross_key_values(encoder_->final_states(states));
-      source.value_column = decoder_->shape(0).cross.keys();
-      source.first_row = {0};
-      source.length = {count};
+      source = source_key_values(encoder_->final_states(states), whole_texts({count}));
       pass.source = &source;
       counters_.forward_rows += count;
     }

@@ -1,7 +1,6 @@
 #include "coverage.h"
 
 #include <algorithm>
-#include <set>
 
 namespace whence::parity {
 namespace {
@@ -28,7 +27,6 @@ const std::vector<Missing>& missing_parts() {
       {"method", "gradient_shap"},
       {"method", "layer_gradient_x_activation"},
       {"method", "lime"},
-      {"method", "value_zeroing with a source"},
       {"attributed function", "contrast_logits_diff"},
       {"attributed function", "contrast_prob_diff"},
       {"attributed function", "kl_divergence"},
@@ -60,8 +58,6 @@ std::vector<Missing> lacks(const Case& one) {
     for (const std::string& name : aggregator_names(one)) wanted.push_back({"aggregator", name});
   } else {
     wanted = {{"model", one.model}, {"method", one.method}, {"attributed function", one.attributed_function()}};
-    static const std::set<std::string> with_source = {"bart", "marian", "marian_scaled", "t5"};
-    if (with_source.contains(one.model)) wanted.push_back({"method", one.method + " with a source"});
   }
   std::erase_if(wanted, [](const Missing& part) { return !is_missing(part.what, part.name); });
   return wanted;

@@ -131,6 +131,13 @@ TEST_F(ValueZeroingMethod, NamesHeadsThatCannotBeZeroed) {
             "e.yaml:1:5: decoder_zeroed_units_indices: no head 2: the model has 2 heads, from 0 on");
 }
 
+TEST_F(ValueZeroingMethod, RefusesHeadsOfAttentionsThatAreNotThere) {
+  const Problem decoder = problem();
+  for (const std::string name : {"cross_zeroed_units_indices", "encoder_zeroed_units_indices"})
+    EXPECT_EQ(text_of_error([&] { scores(decoder, {{name, yaml("0")}}); }),
+              "e.yaml:1:1: " + name + ": has no effect, since the model fake has no source; take it out");
+}
+
 TEST_F(ValueZeroingMethod, NeedsAModelThatZeroesValues) {
   const Problem both = problem("probability", true);
   EXPECT_EQ(

@@ -91,6 +91,15 @@ TEST_F(Scores, VariantsThatNoStepSeesCostNothing) {
   EXPECT_EQ(texts.cost().forward_rows, over_texts(texts, [](const Sequence& text) { return rows(text); }));
 }
 
+TEST_F(Scores, VariantsOfATargetAloneDoNotRunTheSource) {
+  const testing::FakeModel translator(ModelKind::encoder_decoder);
+  const Problem texts(translator, *score, {testing::fake_sequence({5, 1, 8, 10}, {1, 4}, {4, 3, 8, 6, 2})}, {});
+  Variants variants{.target_mask = at::zeros({2, 4}, at::kBool), .source_mask = at::zeros({2, 5}, at::kBool)};
+  variants.target_mask[0][2] = variants.source_mask[1][3] = true;
+  texts.scores(variants);
+  EXPECT_EQ(texts.cost().forward_rows, (3 + 5) + 1 + (3 + 5));
+}
+
 TEST_F(Scores, VariantsMayDifferBetweenTexts) {
   const Problem texts = problem(model);
   Tensor masks = at::zeros({2, 3, 8}, at::kBool);

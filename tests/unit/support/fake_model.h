@@ -44,7 +44,7 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
     info_.eos = {1};
     info_.pass_bytes = {.forward_row = 100, .traced_row = 64, .cotangent_row = 40, .fixed = 1000};
     info_.masks_attention = true;
-    info_.pass_bytes.prefix_row = shares_prefixes && kind == ModelKind::decoder_only ? 20 : 0;
+    info_.pass_bytes.prefix_row = shares_prefixes ? 20 : 0;
     at::Generator random = at::detail::createCPUGenerator(7);
     embeddings_ = at::randn({kVocabulary, kHidden}, random);
     mix_ = at::randn({kHidden, kHidden}, random);
@@ -107,7 +107,8 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
     const auto& trace = static_cast<const FakeTrace&>(*forward.trace);
     if (request.first_changed_only && !trace.shared)
       throw std::invalid_argument("gradients at the first changed row need a pass that shares a prefix");
-    count_backward(trace, cotangents);
+    if (request.source && trace.shared) throw std::invalid_argument("the source of a shared prefix has no gradients");
+    count_backward(trace, cotangents, request.source);
     const auto per_step = [&](const Tensor& leaf) {
       std::vector<Tensor> steps;
       for (std::int64_t t = 0; t < cotangents.logits.size(1); ++t)
@@ -141,10 +142,14 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
     return nullptr;
   }
 
+  Extent extent(Attention attention) const override {
+    return attention == Attention::target ? Extent{info_.layers, info_.heads} : Extent{};
+  }
+
   void zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
                    const ValueZeroing::Visitor& visit) const override {
     ++work_.forward_passes;
-    work_.forward_rows += (request.positions.amax(1) + 1).sum().item<std::int64_t>();
+    work_.forward_rows += (request.target.positions.amax(1) + 1).sum().item<std::int64_t>();
     std::int64_t layers_zeroed = 0;
     Tensor states = embed(inputs.target.ids, Side::target);
     const Tensor unit_heads = at::arange(kHidden).remainder(2);
@@ -152,21 +157,23 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
     for (std::int64_t n = 0; n < info_.layers; ++n) {
       // What every key adds to every query: [B,query,key,D].
       const Tensor added = weights[n].permute({1, 2, 0}) * states.unsqueeze(1);
-      const Tensor zeroed_heads = request.heads.empty() ? at::ones({info_.heads}, at::kBool) : request.heads[n];
+      const Tensor zeroed_heads =
+          request.target.heads.empty() ? at::ones({info_.heads}, at::kBool) : request.target.heads[n];
       const Tensor taken = added * zeroed_heads.index_select(0, unit_heads);
       states = states + added.sum(2);
       const auto normed = [&](const Tensor& state) { return n + 1 == info_.layers ? state.tanh() : state; };
       if (!zeroed_heads.any().item<bool>()) continue;
       ++layers_zeroed;
       for (std::int64_t b = 0; b < states.size(0); ++b)
-        for (std::int64_t t = 0; t < request.positions.size(1); ++t) {
-          const auto position = request.positions[b][t].item<std::int64_t>();
+        for (std::int64_t t = 0; t < request.target.positions.size(1); ++t) {
+          const auto position = request.target.positions[b][t].item<std::int64_t>();
           if (position < 0) continue;
           const Tensor clean = states[b][position];
-          visit(n, b, t, normed(clean), normed(clean - taken[b][position].narrow(0, 0, position + 1)));
+          visit({Attention::target, n, b, t, normed(clean),
+                 normed(clean - taken[b][position].narrow(0, 0, position + 1))});
         }
     }
-    const auto seen = (request.positions + 1).sum().item<std::int64_t>();
+    const auto seen = (request.target.positions + 1).sum().item<std::int64_t>();
     work_.forward_rows += (seen * layers_zeroed + info_.layers - 1) / info_.layers;
   }
 
@@ -233,15 +240,15 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
     const bool whole = request.keep_prefix || request.attentions;
     const Tensor ends = whole ? inputs.target.lengths : trace.positions.amax(1) + 1;
     work_.forward_rows += (ends - trace.first_changed).clamp_min(0).sum().item<std::int64_t>();
-    if (trace.source.defined()) work_.forward_rows += trace.source_lengths.sum().item<std::int64_t>();
+    if (trace.source.defined() && !trace.shared) work_.forward_rows += trace.source_lengths.sum().item<std::int64_t>();
     work_.head_rows += trace.positions.ge(0).sum().item<std::int64_t>();
   }
 
-  void count_backward(const FakeTrace& trace, const Cotangents& cotangents) const {
+  void count_backward(const FakeTrace& trace, const Cotangents& cotangents, bool of_source) const {
     ++work_.backward_passes;
     const Tensor asked = trace.positions.narrow(1, cotangents.first_step, cotangents.logits.size(1));
     Tensor rows = asked + 1 - trace.first_changed.unsqueeze(1);
-    if (trace.source.defined()) rows = rows + trace.source_lengths.unsqueeze(1);
+    if (trace.source.defined() && of_source) rows = rows + trace.source_lengths.unsqueeze(1);
     work_.backward_rows += rows.masked_fill(asked < 0, 0).sum().item<std::int64_t>();
   }
 

@@ -51,7 +51,7 @@ std::string error_of(const Model& model, const Inputs& inputs = {pad({kText})}) 
 
 void zero_values(const Model& model, const Inputs& inputs) {
   const auto* zeroing = static_cast<const ValueZeroing*>(model.query(ValueZeroing::kCapability));
-  zeroing->zero_values(inputs, {positions({{8}}), {}}, [](auto, auto, auto, const Tensor&, const Tensor&) {});
+  zeroing->zero_values(inputs, {.target = {positions({{8}}), {}}}, [](const ValueZeroing::Row&) {});
 }
 
 struct Part {

@@ -33,11 +33,42 @@ const std::vector<Variant> kVariants = {{0, 0, {2, 17, 5, 40, 33, 8, 21, 60, 12,
                                         {0, 4, {1, 17, 5, 40, 33, 8, 21, 60, 12, 7, 3}, {4, 8, 9}},
                                         {1, 2, {9, 30, 45, 2, 51, 6, 18}, {-1, -1, -1}}};
 
+/// What the texts of the base are translations of, for models that look at a source.
+const std::vector<TokenIds> kSources = {{4, 22, 9, 13, 2}, {31, 7, 7, 2}};
+
+/// A stored checkpoint, or one of the architectures.
+std::filesystem::path folder_of(const std::string& name) {
+  const auto own = request_for_own(name).path;
+  return std::filesystem::exists(own) ? std::filesystem::path(own) : own_model("architectures") / name;
+}
+
+/// Texts of ids that the model has.
+PaddedIds ids_of(const Model& model, std::vector<TokenIds> texts) {
+  for (TokenIds& text : texts)
+    for (std::int64_t& id : text) id %= model.info().vocabulary;
+  return pad(texts);
+}
+
 class SharedPrefixes : public ::testing::TestWithParam<const char*> {
  protected:
-  std::unique_ptr<Model> model = load_model(request_for_own(GetParam()));
-  Forward base = model->forward({pad(kBase)}, {positions({{-1}, {-1}}), false, false, false, /*keep_prefix=*/true});
+  std::unique_ptr<Model> model = load_model(folder_of(GetParam()));
+  Forward base =
+      model->forward(with_sources(kBase, {0, 1}), {positions({{-1}, {-1}}), false, false, false, /*keep_prefix=*/true});
 
+  /// Texts as variants of the base have them, with the sources of these if the model looks at some.
+  Inputs with_sources(const std::vector<TokenIds>& texts, const std::vector<std::int64_t>& bases) const {
+    Inputs inputs{ids_of(*model, texts)};
+    if (model->info().kind == ModelKind::decoder_only) return inputs;
+    std::vector<TokenIds> sources;
+    for (const std::int64_t base : bases) sources.push_back(kSources[static_cast<std::size_t>(base)]);
+    inputs.source = ids_of(*model, sources);
+    return inputs;
+  }
+  Inputs variants() const {
+    std::vector<std::int64_t> bases;
+    for (const Variant& variant : kVariants) bases.push_back(variant.base);
+    return with_sources(texts(), bases);
+  }
   static std::vector<TokenIds> texts() {
     std::vector<TokenIds> result;
     for (const Variant& variant : kVariants) result.push_back(variant.text);
@@ -61,14 +92,14 @@ class SharedPrefixes : public ::testing::TestWithParam<const char*> {
 };
 
 TEST_P(SharedPrefixes, GiveTheLogitsOfWholeTexts) {
-  const Forward shared = model->forward({pad(texts())}, sharing());
-  const Forward whole = model->forward({pad(texts())}, {asked()});
+  const Forward shared = model->forward(variants(), sharing());
+  const Forward whole = model->forward(variants(), {asked()});
   EXPECT_TRUE(testing::near(shared.logits, whole.logits, kTolerance, kTolerance));
 }
 
 TEST_P(SharedPrefixes, GiveTheGradientsOfWholeTextsAtTheirOwnRows) {
-  const Forward shared = model->forward({pad(texts())}, sharing());
-  const Forward whole = model->forward({pad(texts())}, {asked(), false, false, /*trace=*/true});
+  const Forward shared = model->forward(variants(), sharing());
+  const Forward whole = model->forward(variants(), {asked(), false, false, /*trace=*/true});
   RandomTensors random(at::kFloat);
   const Tensor cotangents = random(whole.logits.sizes());
   PullBackRequest request;
@@ -94,7 +125,7 @@ TEST_P(SharedPrefixes, GiveTheGradientsOfWholeTextsAtTheirOwnRows) {
 }
 
 TEST_P(SharedPrefixes, TakeEmbeddingsInPlaceOfIds) {
-  Inputs inputs{pad(texts())};
+  Inputs inputs = variants();
   RandomTensors random(at::kFloat);
   Tensor embeddings = model->embed(inputs.target.ids.clamp_min(0), Side::target);
   for (std::size_t b = 0; b < kVariants.size(); ++b) {
@@ -109,8 +140,57 @@ TEST_P(SharedPrefixes, TakeEmbeddingsInPlaceOfIds) {
 
 INSTANTIATE_TEST_SUITE_P(Models, SharedPrefixes,
                          ::testing::Values("mistral_window", "qwen2_window", "llama_dynamic", "qwen3", "smollm3",
-                                           "llama_bias", "llama_gguf"),
+                                           "llama_bias", "llama_gguf", "bart", "marian", "m2m_100", "t5", "umt5"),
                          [](const auto& info) { return std::string(info.param); });
+
+class SharedSource : public ::testing::Test {
+ protected:
+  std::unique_ptr<Model> model = load_model(folder_of("t5"));
+  Forward base = model->forward({ids_of(*model, kBase), ids_of(*model, kSources)},
+                                {positions({{-1}, {-1}}), false, false, false, /*keep_prefix=*/true});
+
+  Inputs first_text(std::size_t source) const {
+    return {ids_of(*model, {kBase[0]}), ids_of(*model, {kSources[source]})};
+  }
+  ForwardRequest sharing() const {
+    ForwardRequest request{positions({{10, 7}}), false, false, /*trace=*/true};
+    request.shared = {&base, at::tensor({0}, at::kLong), at::tensor({6}, at::kLong)};
+    return request;
+  }
+};
+
+TEST_F(SharedSource, IsRunOnce) {
+  const Work before = model->work();
+  const Forward forward = model->forward(first_text(0), sharing());
+  const Work passed = model->work() - before;
+  EXPECT_EQ(passed.forward_passes, 1);
+  EXPECT_EQ(passed.forward_rows, 5);
+  EXPECT_EQ(passed.head_rows, 2);
+  model->pull_back(forward, {forward.logits}, {});
+  EXPECT_EQ((model->work() - before).backward_rows, 5 + 2);
+}
+
+TEST_F(SharedSource, IsPulledBackOnlyWhereItIsRunAndWanted) {
+  const Inputs inputs = first_text(0);
+  const Forward whole = model->forward(inputs, {positions({{10, 7}}), false, false, /*trace=*/true});
+  const Work before = model->work();
+  model->pull_back(whole, {whole.logits}, {});
+  EXPECT_EQ((model->work() - before).backward_rows, 11 + 8);
+  PullBackRequest of_source;
+  of_source.source = true;
+  const Gradients both = model->pull_back(whole, {whole.logits}, of_source);
+  EXPECT_EQ((model->work() - before).backward_rows, 2 * (11 + 8) + 2 * 5);
+  EXPECT_TRUE(at::equal(both.target, model->pull_back(whole, {whole.logits}, {}).target));
+  const Forward forward = model->forward(inputs, sharing());
+  EXPECT_EQ(
+      testing::text_of_error<std::invalid_argument>([&] { model->pull_back(forward, {forward.logits}, of_source); }),
+      "a pass with a shared prefix does not run its sources, so they have no gradients");
+}
+
+TEST_F(SharedSource, MustBeAsLongAsThatOfTheBase) {
+  EXPECT_EQ(testing::text_of_error<std::invalid_argument>([&] { model->forward(first_text(1), sharing()); }),
+            "a text has another source than the text it shares its beginning with");
+}
 
 /// A base that is itself asked for logits, captures and a trace keeps its prefix all the same.
 TEST(SharedPrefix, GoesWithEverythingElseOfItsBase) {

@@ -75,17 +75,17 @@ TEST_F(WorkOf, SharedRowsAreNotDoneAgain) {
 }
 
 TEST_F(WorkOf, ZeroedValuesAreARowForEachPositionSeen) {
-  const ValueZeroing::Visitor nothing = [](auto, auto, auto, const Tensor&, const Tensor&) {};
+  const ValueZeroing::Visitor nothing = [](const ValueZeroing::Row&) {};
   const auto* zeroing = static_cast<const ValueZeroing*>(model->query(ValueZeroing::kCapability));
   ASSERT_NE(zeroing, nullptr);
   const Tensor asked = positions({{3, 7}, {-1, 2}, {-1, -1}});
-  zeroing->zero_values({pad(kTexts)}, {asked, {}}, nothing);
+  zeroing->zero_values({pad(kTexts)}, {.target = {asked, {}}}, nothing);
   expect_work(done(), {1, 0, (8 + 3) + (4 + 8 + 3), 0, 0});
   // In one of the two layers.
   const Tensor some = at::tensor({1, 0, 0, 1}) != 0, none = at::tensor({0, 0, 0, 0}) != 0;
-  zeroing->zero_values({pad(kTexts)}, {positions({{3}, {1}, {-1}}), {none, some}}, nothing);
+  zeroing->zero_values({pad(kTexts)}, {.target = {positions({{3}, {1}, {-1}}), {none, some}}}, nothing);
   expect_work(done(), {1, 0, (4 + 2) + (4 + 2) / 2, 0, 0});
-  zeroing->zero_values({pad(kTexts)}, {positions({{-1}, {-1}, {-1}}), {}}, nothing);
+  zeroing->zero_values({pad(kTexts)}, {.target = {positions({{-1}, {-1}, {-1}}), {}}}, nothing);
   expect_work(done(), {});
 }
 
