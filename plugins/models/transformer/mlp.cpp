@@ -6,6 +6,19 @@ namespace {
 /// Below this difference of gates, "deeplift" takes the derivative (the reference toolkit's threshold).
 constexpr double kSameGate = 1e-10;
 
+/// Replaces slope[n] by the slopes of the activation between the gates start[n] and x[n], in double: of the difference
+/// of two close activations few digits are left.
+template <class T>
+void slopes_between(Activation activation, const T* start, const T* x, std::int64_t n, T* slope) {
+  const std::vector<double> from(start, start + n), to(x, x + n);
+  std::vector<double> low(from.size()), high(to.size());
+  kernels<double>().activate(activation, from.data(), n, low.data(), nullptr);
+  kernels<double>().activate(activation, to.data(), n, high.data(), nullptr);
+  for (std::size_t i = 0; i < to.size(); ++i)
+    if (const double way = to[i] - from[i]; std::abs(way) >= kSameGate)
+      slope[i] = static_cast<T>((high[i] - low[i]) / way);
+}
+
 }  // namespace
 
 template <class T>
@@ -35,18 +48,12 @@ MlpPullBack<T>::MlpPullBack(const MlpConfig& config, const MlpBackwardMatrices<T
   activated_ = empty_rows(trace.before_activation, rows, inner);
   struct Nothing {};
   for_tiles<Nothing>(rows, [&](std::int64_t first, std::int64_t count, Nothing&) {
-    std::vector<T> other(static_cast<std::size_t>(rules.reference ? inner : 0));
     for (std::int64_t row = first; row < first + count; ++row) {
       const T* x = data<T>(trace_.before_activation) + row * inner;
       T *slope = data<T>(slope_) + row * inner, *active = data<T>(activated_) + row * inner;
       kernels<T>().activate(config_.activation, x, inner, active, slope);
-      if (rules.reference) {
-        const T* start = data<T>(rules.reference->before_activation) + row * inner;
-        kernels<T>().activate(config_.activation, start, inner, other.data(), nullptr);
-        for (std::int64_t i = 0; i < inner; ++i)
-          if (const T way = x[i] - start[i]; std::abs(way) >= static_cast<T>(kSameGate))
-            slope[i] = (active[i] - other[i]) / way;
-      }
+      if (rules.reference)
+        slopes_between(config_.activation, data<T>(rules.reference->before_activation) + row * inner, x, inner, slope);
       if (config_.gated) kernels<T>().multiply(slope, data<T>(trace_.up) + row * inner, inner, slope);
     }
   });

@@ -27,11 +27,15 @@ std::string experiment(const TemporaryFolder& folder, const std::string& attribu
       .string();
 }
 
+/// The method that has no plan.
+constexpr std::string_view kOpenEnded = "reagent";
+
 TEST(Plan, IsWhatIsDoneForEveryMethod) {
   const TemporaryFolder folder;
   std::string methods;
   for (const auto& plugin : parsed(whence_tool({"list", "method", "--json"})))
-    methods += (methods.empty() ? "" : ", ") + plugin.at("name").get<std::string>();
+    if (const auto name = plugin.at("name").get<std::string>(); name != kOpenEnded)
+      methods += (methods.empty() ? "" : ", ") + name;
   const std::string file = experiment(folder, "[" + methods + "]");
   const json plan = parsed(whence_tool({"run", file, "--plan", "--json"}));
   EXPECT_FALSE(fs::exists(folder.path() / "out")) << "a plan makes nothing";
@@ -50,6 +54,15 @@ TEST(Plan, IsWhatIsDoneForEveryMethod) {
   EXPECT_EQ(again.at("reused"), true);
   EXPECT_EQ(again.at("stats").at("attributions"), stats.at("attributions"));
   EXPECT_FALSE(again.at("stats").contains("process"));
+}
+
+TEST(Plan, IsRefusedWhereAnswersOfTheModelTellWhenToStop) {
+  const TemporaryFolder folder;
+  const Outcome plan = whence_tool({"run", experiment(folder, "[" + std::string(kOpenEnded) + "]"), "--plan"});
+  EXPECT_EQ(plan.status, 2);
+  EXPECT_TRUE(plan.err.ends_with("method 'reagent': goes on until the model's answers tell it to stop, so what it takes "
+                                 "cannot be planned; run it with --stats\n"))
+      << plan.err;
 }
 
 TEST(Plan, KnowsTheBytesOfARealModel) {

@@ -66,16 +66,16 @@ Product onednn_prepacked(const Tensor& right) {
   const auto linear = dispatcher.findSchemaOrThrow("mkldnn::_linear_pointwise", "")
                           .typed<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view,
                                         torch::List<std::optional<at::Scalar>>, std::optional<std::string_view>)>();
-  const Product multiply = [linear, packed = reorder.call(right.t().contiguous(), at::SymInt(kRowsExpected))](
-                               const Tensor& left) {
-    return linear.call(left, packed, std::nullopt, "none", torch::List<std::optional<at::Scalar>>(), "");
-  };
   try {
+    const Product multiply = [linear, packed = reorder.call(right.t().contiguous(), at::SymInt(kRowsExpected))](
+                                 const Tensor& left) {
+      return linear.call(left, packed, std::nullopt, "none", torch::List<std::optional<at::Scalar>>(), "");
+    };
     multiply(at::randn({1, right.size(0)}).to(right.scalar_type()));
+    return multiply;
   } catch (const c10::Error&) {
     return torch_mm(right);  // oneDNN refuses bfloat16 on processors that lack it, and libtorch uses this
   }
-  return multiply;
 }
 
 /// The product of the engine; all of its sums are float32.
