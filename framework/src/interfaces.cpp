@@ -1,5 +1,6 @@
 // Key functions of the SDK's interfaces: destructors live here so that every type has one type_info and one vtable.
 #include "whence/aggregator.h"
+#include "whence/chat_template.h"
 #include "whence/forward.h"
 #include "whence/hidden_reduction.h"
 #include "whence/method.h"
@@ -39,5 +40,7 @@ const void* Renderer::query(std::string_view) const { return nullptr; }
 Registrar::~Registrar() = default;
 
 ValueZeroing::~ValueZeroing() = default;
+
+ChatTemplate::~ChatTemplate() = default;
 
 }  // namespace whence

@@ -129,6 +129,12 @@ void read_inputs(const Arguments& arguments, Experiment& experiment) {
   if (inputs.empty())
     throw ConfigError("--input-texts: no text to attribute; give at least one, or - to read lines from standard input");
   const bool forced = arguments.has("generated-texts");
+  const bool chat = arguments.on("chat");
+  for (const char* option : {"system", "chat-template-kwargs"})
+    if (arguments.has(option) && !chat)
+      throw ConfigError("--" + std::string(option) + ": has no effect without --chat; add it");
+  if (arguments.has("chat-template-kwargs"))
+    experiment.chat.variables = json_option(arguments, "chat-template-kwargs").as_map();
   const std::vector<std::string> generated = texts_of(arguments, "generated-texts");
   if (forced && generated.size() != inputs.size())
     throw ConfigError("--generated-texts: " + std::to_string(generated.size()) + " text(s) for " +
@@ -137,6 +143,10 @@ void read_inputs(const Arguments& arguments, Experiment& experiment) {
     host::InputText input;
     input.text = inputs[i];
     if (forced) input.generated = generated[i];
+    if (chat) {
+      input.messages = host::user_turn(input.text, arguments.text("system").value_or(""), {"--input-texts", 0, 0});
+      input.text.clear();
+    }
     input.start = arguments.integer("start-pos");
     input.end = arguments.integer("end-pos");
     input.src_lang = language_from(arguments, "src-lang", "src_lang");
@@ -163,6 +173,13 @@ std::vector<Option> attribute_options() {
        {"-g"},
        "TEXT",
        "texts to explain, one per prompt, which each begins with; generated when not given"},
+      {"chat",
+       boolean,
+       {},
+       "yes|no",
+       "write each prompt as a turn of the user with the checkpoint's chat template; --generated-texts are answers"},
+      {"system", value, {}, "TEXT", "with --chat: what the system says before"},
+      {"chat-template-kwargs", value, {}, "JSON", "with --chat: variables of the template"},
       {"attribution-method", value, {"-a"}, "NAME", "method; default: saliency"},
       {"attributed-fn", value, {"-fn"}, "NAME", "step function that is explained; default: probability"},
       {"step-scores", list, {}, "NAME", "step functions recorded for every step"},

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "host/chat.h"
 #include "host/experiment.h"
 #include "host/plugin_host.h"
 #include "whence/attribution_output.h"
@@ -27,6 +28,7 @@ struct PrepareOptions {
   std::int64_t batch_size = 8;
   Progress progress;  ///< new tokens of the batch at work, of those there is room for
   Notice warn;
+  ChatOptions chat = {};
 };
 
 /// Throws InputError for a text that is empty.

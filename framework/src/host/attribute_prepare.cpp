@@ -80,6 +80,23 @@ TokenIds encode_forced(const Model& model, const InputText& input, const TokenId
   return ids;
 }
 
+/// A chat, with the given answer as its last message.
+ChatPrompt encode_chat(const Model& model, const InputText& input, const ChatOptions& options) {
+  Value messages = input.messages;
+  if (input.generated) {
+    Value::List list = messages.as_list();
+    list.push_back(Value(Value::Map{{"role", Value(std::string("assistant"))}, {"content", Value(*input.generated)}}));
+    messages = Value(std::move(list), messages.mark());
+  }
+  return with_place(input.where, "input '" + input.id + "'", [&] { return render_chat(model, messages, options); });
+}
+
+/// The turn that a generated answer makes, or goes on with.
+std::int64_t answer_turn(const InputText& input, const ChatOptions& options) {
+  const std::int64_t messages = std::ssize(input.messages.as_list()) + input.generated.has_value();
+  return options.continue_final_message ? messages - 1 : messages;
+}
+
 /// Ids of the source of an encoder-decoder, with the marks that its tokenizer adds.
 TokenIds encode_source(const Model& model, const InputText& input) {
   TokenIds ids = encode_text(model, input, Side::source);
@@ -247,6 +264,7 @@ std::vector<Token> tokens_of(const Tokenizer& tokenizer, const TokenIds& ids) {
 }  // namespace
 
 void check_input(const InputText& input) {
+  if (!input.messages.is_null()) return;
   if (input.text.empty())
     throw InputError(place_of(input) + ": the text is empty; a model needs at least one token to start from");
 }
@@ -257,11 +275,20 @@ std::vector<PreparedText> prepare_sequences(const Model& model, const std::vecto
   std::vector<TokenIds> ids, sources;
   std::vector<std::int64_t> prompt_lengths;
   std::vector<std::size_t> to_generate;
+  std::vector<ChatPrompt> chats(inputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     check_input(inputs[i]);
     if (!has_source && !inputs[i].src_lang.empty())
       throw InputError(place_of(inputs[i]) + ": src_lang '" + inputs[i].src_lang + "' has no effect, since model '" +
                        model.info().name + "' has no source; leave it out");
+    if (!inputs[i].messages.is_null()) {
+      chats[i] = encode_chat(model, inputs[i], options.chat);
+      ids.push_back(chats[i].ids);
+      prompt_lengths.push_back(chats[i].prompt_length);
+      if (!chats[i].answered) to_generate.push_back(i);
+      check_length(model, inputs[i], ids.back().size(), "the chat", chats[i].answered ? 0 : 1);
+      continue;
+    }
     if (has_source) sources.push_back(encode_source(model, inputs[i]));
     TokenIds prompt = has_source ? decoder_start(model) : encode_text(model, inputs[i], Side::target);
     prompt_lengths.push_back(std::ssize(prompt));
@@ -281,10 +308,18 @@ std::vector<PreparedText> prepare_sequences(const Model& model, const std::vecto
   std::vector<PreparedText> texts;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     PreparedText text;
-    text.input_text = inputs[i].text;
-    text.constrained = inputs[i].generated.has_value();
-    text.generated_text =
-        text.constrained ? *inputs[i].generated : model.tokenizer().on(Side::target).decode(ids[i], true);
+    const bool chat = !inputs[i].messages.is_null();
+    text.input_text = chat ? chats[i].prompt_text : inputs[i].text;
+    text.constrained = chat ? chats[i].answered : inputs[i].generated.has_value();
+    if (chat)
+      text.generated_text = model.tokenizer().decode(ids[i], false);
+    else
+      text.generated_text =
+          text.constrained ? *inputs[i].generated : model.tokenizer().on(Side::target).decode(ids[i], true);
+    if (chat) {
+      text.sequence.target_labels = std::move(chats[i].labels);
+      label_answer(model.tokenizer(), ids[i], answer_turn(inputs[i], options.chat), text.sequence.target_labels);
+    }
     text.sequence.id = inputs[i].id;
     if (has_source) text.sequence.source = tokens_of(model.tokenizer().on(Side::source), sources[i]);
     text.sequence.target = tokens_of(model.tokenizer().on(Side::target), ids[i]);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
 #include <limits>
 #include <set>
 
@@ -62,6 +63,41 @@ void read_languages(const Value& value, InputText& input) {
     if (const Value* given = value.find(key); given && !given->is_null()) *language = given->as_string();
 }
 
+Value message(const std::string& role, const std::string& content, const Mark& where) {
+  return Value(Value::Map{{"role", Value(role, where)}, {"content", Value(content, where)}}, where);
+}
+
+/// Messages, or one of the user's, behind one of the system's.
+Value with_system(const Value& messages, const std::string& text, const Value& system) {
+  if (messages.is_null()) return user_turn(text, system.as_string(), system.mark());
+  Value::List list = messages.as_list();
+  if (!list.empty() && list.front().is_map() && list.front().at("role").as_string() == "system")
+    throw ConfigError(system.key_mark(), "'system' is given, but the messages begin with one of the system; keep one");
+  list.insert(list.begin(), message("system", system.as_string(), system.mark()));
+  return Value(std::move(list), messages.mark());
+}
+
+/// What the keys messages, system and chat say of the inputs.
+void parse_chats(const Value& document, const fs::path& base, Experiment& experiment) {
+  const Value* messages = document.find("messages");
+  const Value* system = document.find("system");
+  const Value* chat = document.find("chat");
+  if (messages) {
+    if (document.find("inputs"))
+      throw ConfigError(messages->key_mark(), "'messages' and 'inputs' are given; keep one, since both are the prompt");
+    experiment.inputs.push_back({.messages = *messages, .where = messages->mark()});
+    name_inputs(experiment.inputs);
+  }
+  if (chat) experiment.chat = parse_chat(*chat, base);
+  const bool all = system || (chat && !(chat->is_bool() && !chat->as_bool()));
+  for (InputText& input : experiment.inputs) {
+    const bool is_chat = !input.messages.is_null();
+    if (!is_chat && all) input.messages = user_turn(input.text, system ? system->as_string() : "", input.where);
+    if (is_chat && system) input.messages = with_system(input.messages, "", *system);
+    if (!input.messages.is_null()) input.text.clear();
+  }
+}
+
 InputText parse_input(const Value& value) {
   InputText input;
   input.where = value.mark();
@@ -69,8 +105,14 @@ InputText parse_input(const Value& value) {
     input.text = value.as_string();
     return input;
   }
-  value.require_known_keys({"id", "text", "generated", "start", "end", "src_lang", "tgt_lang"});
-  input.text = value.at("text").as_string();
+  value.require_known_keys({"id", "text", "messages", "system", "generated", "start", "end", "src_lang", "tgt_lang"});
+  const Value* messages = value.find("messages");
+  const Value* system = value.find("system");
+  if (messages && value.find("text"))
+    throw ConfigError(messages->key_mark(), "an input has 'text' and 'messages'; keep one, since both are the prompt");
+  if (messages) input.messages = *messages;
+  if (!messages) input.text = value.at("text").as_string();
+  if (system) input.messages = with_system(messages ? *messages : Value(), input.text, *system);
   if (const Value* id = value.find("id")) input.id = id->is_int() ? std::to_string(id->as_int()) : id->as_string();
   if (const Value* generated = value.find("generated"); generated && !generated->is_null())
     input.generated = generated->as_string();
@@ -209,12 +251,27 @@ Value list_value(const std::vector<T>& items) {
 }
 
 Value input_value(const InputText& input) {
-  Value::Map map{{"id", text(input.id)}, {"text", text(input.text)}};
+  Value::Map map{{"id", text(input.id)}};
+  map.emplace_back(input.messages.is_null() ? "text" : "messages",
+                   input.messages.is_null() ? text(input.text) : input.messages);
   if (input.generated) map.emplace_back("generated", text(*input.generated));
   if (input.start) map.emplace_back("start", number(*input.start));
   if (input.end) map.emplace_back("end", number(*input.end));
   if (!input.src_lang.empty()) map.emplace_back("src_lang", text(input.src_lang));
   if (!input.tgt_lang.empty()) map.emplace_back("tgt_lang", text(input.tgt_lang));
+  return Value(std::move(map));
+}
+
+Value chat_value(const ChatOptions& chat) {
+  Value::Map map{{"continue_final_message", Value(chat.continue_final_message)},
+                 {"special_tokens", text(chat.allow_special_tokens ? "allow" : "refuse")},
+                 {"chat_template_kwargs", Value(chat.variables)}};
+  if (chat.add_generation_prompt) map.emplace_back("add_generation_prompt", Value(*chat.add_generation_prompt));
+  if (!chat.template_name.empty()) map.emplace_back("template", text(chat.template_name));
+  if (!chat.template_text.empty()) map.emplace_back("template_text", text(chat.template_text));
+  if (!chat.tools.is_null()) map.emplace_back("tools", chat.tools);
+  if (!chat.documents.is_null()) map.emplace_back("documents", chat.documents);
+  if (!chat.now.empty()) map.emplace_back("now", text(chat.now));
   return Value(std::move(map));
 }
 
@@ -269,6 +326,40 @@ Choice parse_choice(const Value& value, std::string_view what) {
   choice.name = name;
   choice.params = params;
   return choice;
+}
+
+Value user_turn(const std::string& text, const std::string& system, const Mark& where) {
+  Value::List list;
+  if (!system.empty()) list.push_back(message("system", system, where));
+  list.push_back(message("user", text, where));
+  return Value(std::move(list), where);
+}
+
+ChatOptions parse_chat(const Value& value, const fs::path& base) {
+  ChatOptions chat;
+  if (value.is_bool()) return chat;
+  value.require_known_keys({"template", "template_file", "template_text", "tools", "documents", "chat_template_kwargs",
+                            "add_generation_prompt", "continue_final_message", "special_tokens", "now"});
+  if (const Value* v = value.find("template")) chat.template_name = v->as_string();
+  if (const Value* v = value.find("template_text")) chat.template_text = v->as_string();
+  if (const Value* v = value.find("template_file")) {
+    const fs::path file = base / expand_home(v->as_string());
+    std::ifstream stream(file, std::ios::binary);
+    chat.template_text.assign(std::istreambuf_iterator<char>(stream), {});
+    if (!stream || chat.template_text.empty())
+      throw ConfigError(v->mark(), file.string() + ": cannot be read or is empty; expected a chat template in Jinja");
+  }
+  if (!chat.template_name.empty() && !chat.template_text.empty())
+    throw ConfigError(value.mark(), "'template' names one of the checkpoint's, but another is given; keep one");
+  if (const Value* v = value.find("tools")) chat.tools = *v;
+  if (const Value* v = value.find("documents")) chat.documents = *v;
+  if (const Value* v = value.find("chat_template_kwargs"); v && !v->is_null()) chat.variables = v->as_map();
+  if (const Value* v = value.find("add_generation_prompt")) chat.add_generation_prompt = v->as_bool();
+  if (const Value* v = value.find("continue_final_message")) chat.continue_final_message = v->as_bool();
+  if (const Value* v = value.find("special_tokens"))
+    chat.allow_special_tokens = name_from(*v, "way with special tokens", {"allow", "refuse"}) == "allow";
+  if (const Value* v = value.find("now")) chat.now = v->as_string();
+  return chat;
 }
 
 GenerationConfig parse_generation(const Value& value) {
@@ -350,9 +441,9 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
     throw ConfigError(document.mark(),
                       "an experiment is a mapping with the keys model, inputs and attributions; found " +
                           std::string(document.type_name()));
-  document.require_known_keys({"name", "model", "inputs", "languages", "generation", "attributions", "outputs", "seed",
-                               "threads", "memory", "batch_size", "attribute_target", "include_eos_baseline", "plugins",
-                               "output_dir"});
+  document.require_known_keys({"name", "model", "inputs", "languages", "generation", "attributions", "outputs", "seed", "threads",
+                               "memory", "batch_size", "attribute_target", "messages", "system", "chat",
+                               "include_eos_baseline", "plugins", "output_dir"});
   Experiment experiment;
   if (const Value* v = document.find("name")) experiment.name = file_name_from(*v, "name");
   if (const Value* v = document.find("seed")) experiment.seed = static_cast<std::uint64_t>(integer_from(*v, "seed", 0));
@@ -383,7 +474,8 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
     for (const Value& item : one_or_many(*v)) experiment.outputs.push_back(parse_output(item));
   }
   parse_model(document.at("model"), base, experiment);
-  parse_inputs(document.at("inputs"), base, experiment);
+  if (!document.find("messages") || document.find("inputs")) parse_inputs(document.at("inputs"), base, experiment);
+  parse_chats(document, base, experiment);
   if (const Value* v = document.find("languages"); v && !v->is_null()) {
     v->require_known_keys({"src_lang", "tgt_lang"});
     InputText common;
@@ -405,20 +497,24 @@ Value resolved(const Experiment& experiment) {
   for (const AttributionSpec& spec : experiment.attributions) attributions.push_back(attribution_value(spec));
   for (const OutputSpec& output : experiment.outputs) outputs.push_back(output_value(output));
   for (const fs::path& path : experiment.plugin_paths) paths.push_back(text(path.string()));
-  return Value(Value::Map{{"name", text(experiment.name)},
-                          {"model", Value(std::move(model))},
-                          {"inputs", Value(std::move(inputs))},
-                          {"generation", generation_options(experiment.generation)},
-                          {"attributions", Value(std::move(attributions))},
-                          {"outputs", Value(std::move(outputs))},
-                          {"seed", number(static_cast<std::int64_t>(experiment.seed))},
-                          {"threads", number(experiment.threads)},
-                          {"memory", number(experiment.memory_bytes)},
-                          {"batch_size", number(experiment.batch_size)},
-                          {"attribute_target", Value(experiment.attribute_target)},
-                          {"include_eos_baseline", Value(experiment.eos_baseline)},
-                          {"plugins", Value(Value::Map{{"paths", Value(std::move(paths))}})},
-                          {"output_dir", text(experiment.output_dir.string())}});
+  const auto is_chat = [](const InputText& input) { return !input.messages.is_null(); };
+  Value::Map document{{"name", text(experiment.name)},
+                      {"model", Value(std::move(model))},
+                      {"inputs", Value(std::move(inputs))},
+                      {"generation", generation_options(experiment.generation)},
+                      {"attributions", Value(std::move(attributions))},
+                      {"outputs", Value(std::move(outputs))},
+                      {"seed", number(static_cast<std::int64_t>(experiment.seed))},
+                      {"threads", number(experiment.threads)},
+                      {"memory", number(experiment.memory_bytes)},
+                      {"batch_size", number(experiment.batch_size)},
+                      {"attribute_target", Value(experiment.attribute_target)},
+                      {"include_eos_baseline", Value(experiment.eos_baseline)},
+                      {"plugins", Value(Value::Map{{"paths", Value(std::move(paths))}})},
+                      {"output_dir", text(experiment.output_dir.string())}};
+  if (std::any_of(experiment.inputs.begin(), experiment.inputs.end(), is_chat))
+    document.emplace_back("chat", chat_value(experiment.chat));
+  return Value(std::move(document));
 }
 
 }  // namespace whence::host

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "host/chat.h"
 #include "host/param_check.h"
 #include "whence/generation.h"
 #include "whence/value.h"
@@ -15,7 +16,9 @@ namespace whence::host {
 struct InputText {
   std::string id;                        ///< unique in the run; default: its index
   std::string text;                      ///< prompt, or source of an encoder-decoder model
-  std::optional<std::string> generated;  ///< full forced text (decoder-only: starts with the prompt); absent: generate
+  Value messages;                        ///< a chat in place of the text: a list of {role, content}; null: none
+  std::optional<std::string> generated;  ///< of a chat the answer; else the full forced text (decoder-only: starts with
+                                         ///< the prompt); absent: generate
   std::optional<std::int64_t> start,
       end;                         ///< explained positions [start, end) of the target; negative counts from the end
   std::string src_lang, tgt_lang;  ///< languages as a multilingual checkpoint writes them; empty: the checkpoint's own
@@ -64,6 +67,7 @@ struct Experiment {
   std::vector<InputText> inputs;
   std::optional<std::filesystem::path>
       input_file;  ///< where the inputs were read from, if not from the experiment itself
+  ChatOptions chat;
   GenerationConfig generation;
   std::vector<AttributionSpec> attributions;
   std::vector<OutputSpec> outputs;
@@ -88,6 +92,10 @@ Value resolved(const Experiment& experiment);
 /// A plugin as users write it: `name`, or `name: {parameter: value}`.
 Choice parse_choice(const Value& value, std::string_view what);
 /// Generation options as `read_generation_options` takes them; `eos` and `stop` are short for two of them.
+/// How messages are written as text; relative paths are relative to `base`.
+ChatOptions parse_chat(const Value& value, const std::filesystem::path& base);
+/// The messages of a text: one of the user's, behind one of the system's unless that is empty.
+Value user_turn(const std::string& text, const std::string& system, const Mark& where);
 GenerationConfig parse_generation(const Value& value);
 /// How a model computes, how it holds its weights, and what results hold.
 std::string parse_dtype(const Value& value);

@@ -75,7 +75,7 @@ InputText read_record(const std::string& line, const std::string& where, const V
 }  // namespace
 
 bool InputText::operator==(const InputText& other) const {
-  return id == other.id && text == other.text && generated == other.generated && start == other.start &&
+  return id == other.id && text == other.text && messages == other.messages && generated == other.generated && start == other.start &&
          end == other.end && src_lang == other.src_lang && tgt_lang == other.tgt_lang;
 }
 

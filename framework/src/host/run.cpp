@@ -135,7 +135,7 @@ PreparedRun prepare(const PluginHost& host, const Experiment& experiment, const 
     for (const std::string& error : run.loaded.broken_architectures) listener.warn("passed over: " + error);
   Stopwatch watch;
   run.texts = prepare_sequences(*run.loaded.model, experiment.inputs, experiment.generation,
-                                {experiment.batch_size, phase(listener, "generating"), listener.warn});
+                                {experiment.batch_size, phase(listener, "generating"), listener.warn, experiment.chat});
   run.generation_seconds = watch.lap();
   return run;
 }
@@ -250,9 +250,13 @@ RunResult run_experiment(const PluginHost& host, const Experiment& experiment, b
     return result;
   }
   StagedDirectory staged(result.directory);
-  ComputedRun run = compute(host, experiment, listener, std::move(loaded));
+  Experiment stored = experiment;  // with the time that templates saw, so that it can be made again
+  const auto is_chat = [](const InputText& input) { return !input.messages.is_null(); };
+  if (stored.chat.now.empty() && std::any_of(stored.inputs.begin(), stored.inputs.end(), is_chat))
+    stored.chat.now = chat_time();
+  ComputedRun run = compute(host, stored, listener, std::move(loaded));
   std::map<std::string, std::string> files;
-  files[kExperimentFile] = to_yaml(resolved(experiment));
+  files[kExperimentFile] = to_yaml(resolved(stored));
   for (const NamedOutput& output : run.outputs) files[result_file(output.spec.name)] = to_result_json(output.output);
   std::exception_ptr rendering_failure;
   try {

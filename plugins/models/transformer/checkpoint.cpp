@@ -7,6 +7,7 @@
 #include "gguf_file.h"
 #include "gguf_tokenizer.h"
 #include "gguf_vocabulary.h"
+#include "jinja_chat_template.h"
 #include "safetensors_file.h"
 #include "whence/error.h"
 
@@ -144,6 +145,31 @@ std::unique_ptr<Tokenizer> Checkpoint::tokenizer() const {
   return tokenizer;
 }
 
+std::unique_ptr<ChatTemplate> Checkpoint::chat_template() const {
+  if (!is_gguf_) return chat_template_from_directory(path_);
+  const auto& file = static_cast<const GgufFile&>(*store_);
+  std::vector<ChatTemplateSource> sources;
+  std::vector<std::string> texts;
+  const auto add = [&](const std::string& name, const std::string& key) {
+    if (auto text = file.get<std::string>(key)) {
+      sources.push_back({name, path_.string() + ": " + key});
+      texts.push_back(std::move(*text));
+    }
+  };
+  add("default", "tokenizer.chat_template");
+  for (const std::string& name :
+       file.get<std::vector<std::string>>("tokenizer.chat_templates").value_or(std::vector<std::string>()))
+    add(name, "tokenizer.chat_template." + name);
+  Value::Map specials;
+  const auto tokens = file.require<std::vector<std::string>>("tokenizer.ggml.tokens");
+  for (const auto& [variable, key] :
+       {std::pair{"bos_token", "bos"}, {"eos_token", "eos"}, {"unk_token", "unknown"}, {"pad_token", "padding"}})
+    if (const auto id = file.get<std::int64_t>("tokenizer.ggml." + std::string(key) + "_token_id");
+        id && *id >= 0 && *id < std::ssize(tokens))
+      specials.emplace_back(variable, Value(tokens[*id]));
+  return std::make_unique<JinjaChatTemplate>(path_.string(), std::move(specials), std::move(sources), std::move(texts));
+}
+
 /// Embeddings may have more rows than there are tokens. Every token needs one but for special ones, such as a padding
 /// token that somebody added: these are refused in texts that hold them.
 void Checkpoint::check_size(const Tokenizer& tokenizer, const std::vector<std::string>& keys) const {
@@ -214,10 +240,10 @@ std::vector<std::string> Checkpoint::files() const {
     if (fs::exists(file) && std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
   };
   for (const auto& tensor : store().names()) add(store().raw(tensor).file->path().string());
-  for (const char* name :
-       {"model.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
-        "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "target_vocab.json",
-        "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "source.spm", "target.spm"})
+  for (const char* name : {"model.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
+                           "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+                           "target_vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+                           "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "source.spm", "target.spm"})
     add((path_ / name).string());
   return files;
 }

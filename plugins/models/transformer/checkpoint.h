@@ -9,6 +9,7 @@
 #include "architecture.h"
 #include "hyper_parameters.h"
 #include "tensor_store.h"
+#include "whence/chat_template.h"
 #include "whence/model.h"
 #include "whence/tokenizer.h"
 
@@ -30,6 +31,8 @@ class Checkpoint {
   const TensorStore& store() const;
   /// Throws ModelError when it is missing or damaged, or has tokens without a row of the embedding.
   std::unique_ptr<Tokenizer> tokenizer() const;
+  /// Its chat templates, perhaps none. Throws ModelError when they are damaged.
+  std::unique_ptr<ChatTemplate> chat_template() const;
 
   std::string class_name() const;
   std::string name() const;

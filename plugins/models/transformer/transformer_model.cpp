@@ -121,6 +121,7 @@ TransformerModel::TransformerModel(const Checkpoint& checkpoint, const ModelRequ
   const at::NoGradGuard no_grad;
   TransformerConfig config = read_transformer_config(checkpoint.architecture(), checkpoint.hyper_parameters());
   tokenizer_ = checkpoint.tokenizer();
+  chat_template_ = checkpoint.chat_template();
   WeightReader reader(checkpoint.store(), checkpoint.weight_names());
   TransformerWeights weights = read_transformer_weights(config, reader);
   const WeightPolicy policy = choose_weight_policy(request, config);
@@ -473,6 +474,7 @@ Work TransformerModel::work() const {
 const void* TransformerModel::query(std::string_view capability) const {
   if (capability == CheckpointReport::kCapability) return &report_;
   if (capability == BlockDecomposition::kCapability) return static_cast<const BlockDecomposition*>(this);
+  if (capability == ChatTemplate::kCapability) return chat_template_.get();
   if (capability == ValueZeroing::kCapability) return static_cast<const ValueZeroing*>(this);
   return nullptr;
 }

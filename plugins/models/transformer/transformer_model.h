@@ -35,7 +35,7 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
   StreamDirections directions(const Inputs& inputs, const Tensor& positions,
                               const std::function<Tensor(const Tensor& logits)>& cotangents) const override;
   Work work() const override;
-  /// Offers CheckpointReport, BlockDecomposition and ValueZeroing.
+  /// Offers CheckpointReport, BlockDecomposition, ValueZeroing and, where the checkpoint has one, ChatTemplate.
   const void* query(std::string_view capability) const override;
 
  private:
@@ -57,6 +57,7 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
                  const std::function<void(std::int64_t text, const TextPass& pass)>& body) const;
 
   std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<ChatTemplate> chat_template_;
   std::unique_ptr<Stack<float>> encoder_;  // null for decoder-only models
   std::unique_ptr<Decoder<float>> decoder_;
   CheckpointReport report_;

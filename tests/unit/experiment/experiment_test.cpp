@@ -28,6 +28,35 @@ std::string error_of(const std::string& text) {
   return "no error";
 }
 
+TEST(Experiment, ReadsChats) {
+  const std::string rest = "model: /m.gguf\nattributions: saliency\n";
+  const Experiment one = parse(rest + "messages: [{role: user, content: hi}]\nsystem: short\n");
+  ASSERT_EQ(one.inputs.size(), 1u);
+  ASSERT_EQ(one.inputs[0].messages.as_list().size(), 2u);
+  EXPECT_EQ(one.inputs[0].messages.as_list()[0].at("role").as_string(), "system");
+  const Experiment several = parse(rest + "inputs: [hello, {messages: [{role: user, content: hi}], generated: yes}]\n" +
+                                   "chat: {chat_template_kwargs: {enable_thinking: false}, continue_final_message: "
+                                   "false, now: 2026-01-31T00:00:00}\n");
+  EXPECT_EQ(several.inputs[0].messages.as_list()[0].at("content").as_string(), "hello");
+  EXPECT_EQ(several.chat.variables.size(), 1u);
+  const Experiment again = parse_experiment(parse_yaml(to_yaml(resolved(several)), "r.yaml"), "/base");
+  EXPECT_EQ(again.inputs, several.inputs);
+  EXPECT_EQ(again.chat, several.chat);
+  EXPECT_TRUE(parse(kSmallest).inputs[0].messages.is_null());
+}
+
+TEST(Experiment, RefusesChatsThatSayTwoThings) {
+  const std::string rest = "model: /m.gguf\nattributions: saliency\n";
+  EXPECT_EQ(error_of(rest + "inputs: hi\nmessages: [{role: user, content: hi}]\n"),
+            "e.yaml:4:1: 'messages' and 'inputs' are given; keep one, since both are the prompt");
+  EXPECT_EQ(error_of(rest + "inputs:\n  - text: hi\n    messages: [{role: user, content: hi}]\n"),
+            "e.yaml:5:5: an input has 'text' and 'messages'; keep one, since both are the prompt");
+  EXPECT_EQ(error_of(rest + "messages: [{role: system, content: hi}]\nsystem: short\n"),
+            "e.yaml:4:1: 'system' is given, but the messages begin with one of the system; keep one");
+  EXPECT_EQ(error_of(rest + "inputs: hi\nchat: {template_file: none.jinja}\n"),
+            "e.yaml:4:23: /base/none.jinja: cannot be read or is empty; expected a chat template in Jinja");
+}
+
 TEST(Experiment, SmallestHasDefaults) {
   const Experiment experiment = parse(kSmallest);
   EXPECT_EQ(experiment.model_path, "/m.gguf");
@@ -104,10 +133,12 @@ TEST(Experiment, GenerationTakesTheSeedOfTheExperiment) {
 }
 
 TEST(Experiment, NamesPlaceAndNearestKey) {
-  EXPECT_EQ(error_of(kSmallest + "sead: 1\n"),
-            "e.yaml:4:1: unknown key 'sead'; did you mean 'seed'? known: attribute_target, attributions, batch_size, "
-            "generation, "
-            "include_eos_baseline, inputs, languages, memory, model, name, output_dir, outputs, plugins, seed, threads");
+  EXPECT_EQ(
+      error_of(kSmallest + "sead: 1\n"),
+      "e.yaml:4:1: unknown key 'sead'; did you mean 'seed'? known: attribute_target, attributions, batch_size, chat, "
+      "generation, "
+      "include_eos_baseline, inputs, languages, memory, messages, model, name, output_dir, outputs, plugins, seed, system, "
+      "threads");
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions:\n  - {metod: saliency}\n"),
             "e.yaml:4:6: unknown key 'metod'; did you mean 'method'? known: aggregation, attributed_function, "
             "granularity, method, name, params, step_scores");

@@ -35,8 +35,8 @@ TEST(Inputs, ReadsJsonLines) {
                                           R"({"prompt": "b"})"),
                   parse_yaml("{text: prompt, generated: answer, id: n}", "e.yaml"));
   ASSERT_EQ(inputs.size(), 2u);
-  EXPECT_EQ(inputs[0], (InputText{"3", "a", "a b", -1, {}, {}}));
-  EXPECT_EQ(inputs[1], (InputText{"", "b", {}, {}, {}, {}}));
+  EXPECT_EQ(inputs[0], (InputText{"3", "a", {}, "a b", -1, {}, {}}));
+  EXPECT_EQ(inputs[1], (InputText{"", "b", {}, {}, {}, {}, {}}));
 }
 
 TEST(Inputs, NamesFileAndLineOfWhatIsWrong) {

@@ -71,6 +71,12 @@ WhenceTokenizerStatus whence_sentencepiece_describe(const char* model, std::size
 WhenceTokenizerStatus whence_sentencepiece_charsmap(const char* map, std::size_t size, WhenceTokenizerText* text,
                                                     WhenceTokenizerText* message);
 
+/// Renders a chat template. `request` is a JSON object: "template": Jinja; "variables": object; "now": the time that
+/// the template sees, "2026-01-31T23:59:00". `input`: the template itself refused with raise_exception, the message is
+/// its text; `failed`: a template that is broken, or does not come to an end.
+WhenceTokenizerStatus whence_chat_render(const char* request, std::size_t size, WhenceTokenizerText* text,
+                                         WhenceTokenizerText* message);
+
 void whence_tokenizer_text_free(WhenceTokenizerText* text);
 void whence_tokenizer_encoding_free(WhenceTokenizerEncoding* encoding);
 }

@@ -1,5 +1,6 @@
 //! C interface to the `tokenizers` library, declared in `whence_tokenizers.h`.
 
+mod chat;
 mod sentencepiece;
 
 use std::any::Any;
