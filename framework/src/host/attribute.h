@@ -31,7 +31,7 @@ struct PrepareOptions {
   ChatOptions chat = {};
 };
 
-/// Throws InputError for a text that is empty.
+/// Throws InputError for a text that is empty, ConfigError for messages that are none.
 void check_input(const InputText& input);
 
 /// Tokenises every input, generates where no continuation was given, and settles the explained positions. Generated ids

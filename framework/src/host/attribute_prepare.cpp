@@ -264,7 +264,10 @@ std::vector<Token> tokens_of(const Tokenizer& tokenizer, const TokenIds& ids) {
 }  // namespace
 
 void check_input(const InputText& input) {
-  if (!input.messages.is_null()) return;
+  if (!input.messages.is_null()) {
+    with_place(input.where, "input '" + input.id + "'", [&] { check_messages(input.messages); });
+    return;
+  }
   if (input.text.empty())
     throw InputError(place_of(input) + ": the text is empty; a model needs at least one token to start from");
 }

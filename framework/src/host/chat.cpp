@@ -17,23 +17,6 @@ std::string role_of(const Value::List& messages, std::int64_t turn) {
   return turn < std::ssize(messages) ? messages[turn].at("role").as_string() : kAssistant;
 }
 
-void check_messages(const Value& messages) {
-  if (!messages.is_list())
-    throw ConfigError(messages.mark(), "'messages' is " + std::string(messages.type_name()) +
-                                           "; expected a list of {role: ..., content: ...}");
-  if (messages.as_list().empty())
-    throw ConfigError(messages.mark(), "'messages' is empty; give at least one {role: ..., content: ...}");
-  for (const Value& message : messages.as_list()) {
-    message.at("role").as_string();
-    const Value* content = message.find("content");
-    if (!content && !message.find("tool_calls"))
-      throw ConfigError(message.mark(), "a message has no 'content'; only one with 'tool_calls' may be without");
-    if (content && !content->is_string() && !content->is_list() && !content->is_null())
-      throw ConfigError(content->mark(), "'content' is " + std::string(content->type_name()) +
-                                             "; expected text, or a list of parts with 'text'");
-  }
-}
-
 /// Throws InputError where a text of the data would be read as a special token.
 void refuse_special_tokens(const Value& value, const std::string& place, const std::vector<std::string>& specials) {
   if (value.is_string()) {
@@ -82,6 +65,23 @@ void append(std::vector<Label>& labels, const Owner& owner, const std::string& r
 }
 
 }  // namespace
+
+void check_messages(const Value& messages) {
+  if (!messages.is_list())
+    throw ConfigError(messages.mark(), "'messages' is " + std::string(messages.type_name()) +
+                                           "; expected a list of {role: ..., content: ...}");
+  if (messages.as_list().empty())
+    throw ConfigError(messages.mark(), "'messages' is empty; give at least one {role: ..., content: ...}");
+  for (const Value& message : messages.as_list()) {
+    message.at("role").as_string();
+    const Value* content = message.find("content");
+    if (!content && !message.find("tool_calls"))
+      throw ConfigError(message.mark(), "a message has no 'content'; only one with 'tool_calls' may be without");
+    if (content && !content->is_string() && !content->is_list() && !content->is_null())
+      throw ConfigError(content->mark(), "'content' is " + std::string(content->type_name()) +
+                                             "; expected text, or a list of parts with 'text'");
+  }
+}
 
 std::string chat_time() {
   const std::time_t now = std::time(nullptr);

@@ -37,8 +37,11 @@ struct ChatPrompt {
 /// The time now, as ChatOptions has it.
 std::string chat_time();
 
-/// Throws ConfigError for options that don't go together, InputError for messages that are no list of {role, content},
-/// hold special tokens or are refused by the template, ModelError for the template.
+/// Throws ConfigError for messages that are no list of {role, content}.
+void check_messages(const Value& messages);
+
+/// Throws ConfigError for options that don't go together and as check_messages, InputError for messages that hold
+/// special tokens or are refused by the template, ModelError for the template.
 ChatPrompt render_chat(const Model& model, const Value& messages, const ChatOptions& options);
 
 /// Adds the labels of tokens that the model wrote behind a rendered chat.

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "host/attribute.h"
 #include "host/yaml.h"
 #include "support/temporary_folder.h"
 #include "support/text_of_error.h"
@@ -55,6 +56,18 @@ TEST(Experiment, RefusesChatsThatSayTwoThings) {
             "e.yaml:4:1: 'system' is given, but the messages begin with one of the system; keep one");
   EXPECT_EQ(error_of(rest + "inputs: hi\nchat: {template_file: none.jinja}\n"),
             "e.yaml:4:23: /base/none.jinja: cannot be read or is empty; expected a chat template in Jinja");
+}
+
+TEST(Experiment, MessagesAreCheckedWithoutAModel) {
+  const std::string rest = "model: /m.gguf\nattributions: saliency\n";
+  const auto error_of_input = [&](const std::string& messages) {
+    const Experiment experiment = parse(rest + "messages: " + messages + "\n");
+    return whence::testing::text_of_error([&] { check_input(experiment.inputs[0]); });
+  };
+  EXPECT_EQ(error_of_input("[]"), "e.yaml:3:11: 'messages' is empty; give at least one {role: ..., content: ...}");
+  EXPECT_EQ(error_of_input("[{role: user}]"),
+            "e.yaml:3:12: a message has no 'content'; only one with 'tool_calls' may be without");
+  EXPECT_NO_THROW(check_input(parse(rest + "messages: [{role: user, content: hi}]\n").inputs[0]));
 }
 
 TEST(Experiment, SmallestHasDefaults) {
