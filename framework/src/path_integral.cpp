@@ -41,20 +41,52 @@ PathIntegrator::PathIntegrator(ProblemState& state, const Path& path, const Grad
   for (const Nodes& level : path.levels)
     if (level.alphas.empty() || level.alphas.size() != level.weights.size())
       fail(std::to_string(level.alphas.size()) + " nodes and " + std::to_string(level.weights.size()) + " weights");
-  for (const Side side : {Side::source, Side::target}) {
-    state.embedding(side);
-    if (!state.attributes(side)) continue;
-    state.baseline(side);
-    sides_.push_back(side);
-  }
+  for (const Side side : {Side::source, Side::target})
+    if (state.attributes(side)) state.baseline(side);
   if (path.tolerance > 0) state.may_stop_early = true;
-  active_ = state.step_mask.clone();
+  prepare();
+}
+
+PathIntegrator::PathIntegrator(ProblemState& state, const Points& points, const GradientRequest& request)
+    : state_(state),
+      path_{.levels = {{std::vector<double>(static_cast<std::size_t>(points.count), 0.0),
+                        std::vector<double>(static_cast<std::size_t>(points.count), points.weight)}}},
+      own_(&points),
+      request_(request),
+      finish_(state, request) {
+  prepare();
+}
+
+void PathIntegrator::prepare() {
+  for (const Side side : {Side::source, Side::target}) {
+    state_.embedding(side);
+    if (state_.attributes(side)) sides_.push_back(side);
+  }
+  active_ = state_.step_mask.clone();
   error_ = at::zeros(active_.sizes());
   nodes_ = at::zeros(active_.sizes());
   total_ = at::zeros(active_.sizes(), at::kDouble);
 }
 
 PathIntegral PathIntegrator::run() {
+  PathIntegral integral;
+  static_cast<InputGradients&>(integral) = run_groups();
+  if (with_error_) integral.error = error_;
+  integral.nodes = nodes_;
+  if (request_.multiply == Multiply::input_minus_baseline)
+    integral.gap = at::where(state_.step_mask, total_ - score_differences(), 0.0).to(at::kFloat);
+  return integral;
+}
+
+PointGradients PathIntegrator::run_points() {
+  PointGradients gradients;
+  static_cast<InputGradients&>(gradients) = run_groups();
+  if (with_error_) gradients.error = error_;
+  gradients.total = total_.to(at::kFloat);
+  return gradients;
+}
+
+InputGradients PathIntegrator::run_groups() {
   std::int64_t units = 0;
   for (const Unit& text : state_.whole())
     for (std::size_t level = 0; level < path_.levels.size(); ++level)
@@ -65,20 +97,13 @@ PathIntegral PathIntegrator::run() {
   const std::vector<Group> all = groups();
   meter_.emplace(state_, units * state_.steps() / std::max<std::int64_t>(1, all.front().steps));
   for (const Group& group : all) integrate(group);
-
-  PathIntegral integral;
-  static_cast<InputGradients&>(integral) = finish_.input_gradients(results_[Side::source], results_[Side::target]);
-  if (with_error_) integral.error = error_;
-  integral.nodes = nodes_;
-  if (request_.multiply == Multiply::input_minus_baseline)
-    integral.gap = at::where(state_.step_mask, total_ - score_differences(), 0.0).to(at::kFloat);
-  return integral;
+  return finish_.input_gradients(results_[Side::source], results_[Side::target]);
 }
 
 std::int64_t PathIntegrator::sums_bytes(const Unit& text) const {
   std::int64_t rows = 0;
   for (const Side side : sides_) rows += state_.rows_of(side, text.sequence);
-  return 2 * rows * (finish_.sums() ? 1 : state_.model.info().embedding) * kFloat;
+  return 2 * rows * (sums_first() ? 1 : state_.model.info().embedding) * kFloat;
 }
 
 std::vector<PathIntegrator::Group> PathIntegrator::groups() {
@@ -166,7 +191,7 @@ void PathIntegrator::integrate(const Group& group) {
   for (const Unit& text : group.texts)
     for (const Side side : sides_) {
       std::vector<std::int64_t> shape{state_.rows_of(side, text.sequence), group.steps};
-      if (!finish_.sums()) shape.push_back(state_.model.info().embedding);
+      if (!sums_first()) shape.push_back(state_.model.info().embedding);
       sums_[{side, text.sequence}] = {at::zeros(shape), at::zeros(shape)};
     }
   std::shared_ptr<const ProblemState::Prefix> prefix;
@@ -180,7 +205,10 @@ void PathIntegrator::integrate(const Group& group) {
   for (const Unit& text : group.texts)
     for (const Side side : sides_) {
       const Key key{side, text.sequence};
-      per_token(key, sums_.at(key).first, 1, total_[text.sequence].narrow(0, group.first_step, group.steps),
+      const Sums& sums = sums_.at(key);
+      const double scale = varies() ? 1 / static_cast<double>(own_->count) : 1;
+      per_token(key, varies() ? sums.second : sums.first, scale,
+                total_[text.sequence].narrow(0, group.first_step, group.steps),
                 results_.at(side)[text.sequence]
                     .narrow(0, 0, state_.rows_of(side, text.sequence))
                     .narrow(1, group.first_step, group.steps));
@@ -196,6 +224,10 @@ void PathIntegrator::run_level(const Group& group, std::size_t level, Side movin
     for (const Unit& unit : units_of(text, level, moving)) units.push_back(unit);
   }
   const ProblemState::RowsOf rows = [&](const Unit& unit, Side side) -> Tensor {
+    if (own_) {
+      const auto node = points_[static_cast<std::size_t>(unit.copy)].node;
+      return state_.rows_at(*own_, unit.sequence, side, static_cast<std::int64_t>(node));
+    }
     const std::int64_t length = state_.rows_of(side, unit.sequence);
     const Tensor end = state_.embedding(side)[unit.sequence].narrow(0, 0, length);
     if (!state_.attributes(side)) return end;
@@ -239,7 +271,7 @@ void PathIntegrator::add(const Group& group, const Pass& pass, std::size_t level
           (level == 0 && point.node % 2 == 0 ? sums.first : sums.second).narrow(1, first - group.first_step, count);
       const Tensor& all = side == Side::source ? gradients.source : gradients.target;
       const Tensor of_unit = all[static_cast<std::int64_t>(u)];
-      Tensor own, factor = finish_.sums() ? finish_.factor(side, unit.sequence) : Tensor();
+      Tensor own, factor = sums_first() ? finish_.factor(side, unit.sequence) : Tensor();
       if (point.row < 0) {
         own = of_unit.narrow(0, 0, into.size(0));
       } else {
@@ -247,14 +279,33 @@ void PathIntegrator::add(const Group& group, const Pass& pass, std::size_t level
         into = into.narrow(0, point.row, 1);
         if (factor.defined()) factor = factor.narrow(0, point.row, 1);
       }
+      if (own_) {
+        if (own_->factor)
+          own.mul_(own_->factor({unit.sequence, side, static_cast<std::int64_t>(point.node)})
+                       .narrow(0, 0, own.size(0))
+                       .unsqueeze(1));
+        if (own_->moment == Moment::squares) own.square_();
+        if (varies()) {
+          add_deviation(sums.first.narrow(1, first - group.first_step, count),
+                        sums.second.narrow(1, first - group.first_step, count), own, point.node);
+          continue;
+        }
+      }
       finish_.multiply(own, factor);
-      into.add_(finish_.sums() ? own.sum(-1) : own, weight);
+      into.add_(sums_first() ? own.sum(-1) : own, weight);
     }
   }
 }
 
+void PathIntegrator::add_deviation(Tensor mean, Tensor deviations, const Tensor& gradient, std::size_t point) {
+  // Welford's recurrence; the points of a sequence come in order.
+  const Tensor before = gradient - mean;
+  mean.add_(before, 1 / static_cast<double>(point + 1));
+  deviations.addcmul_(before, gradient - mean);
+}
+
 Tensor PathIntegrator::per_token(const Key& key, const Tensor& sums, double scale, Tensor total, Tensor results) const {
-  if (finish_.sums()) {
+  if (sums_first()) {
     if (results.defined()) results.copy_(sums);
     if (total.defined()) total.add_(sums.sum(0, /*keepdim=*/false, at::kDouble));
     return sums * scale;
@@ -276,6 +327,7 @@ Tensor PathIntegrator::per_token(const Key& key, const Tensor& sums, double scal
 }
 
 void PathIntegrator::end_level(const Group& group, std::size_t level) {
+  if (varies()) return;
   const Nodes& nodes = path_.levels[level];
   const bool can_compare = level > 0 || nodes.alphas.size() > 1;
   const double whole = sum_of(path_.levels.front().weights);

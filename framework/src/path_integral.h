@@ -6,14 +6,19 @@
 
 namespace whence {
 
-/// Integrates gradients along paths. Gradients are summed at the size of hidden units for some sequences and steps at a
-/// time, as many as the memory budget allows; each of these groups goes through all nodes before the next one begins.
+/// Integrates gradients along paths, or sums them over points. Gradients are summed at the size of hidden units for
+/// some sequences and steps at a time, as many as the memory budget allows; each of these groups goes through all nodes
+/// before the next one begins.
 class PathIntegrator {
  public:
   /// Throws an error of the calling plugin for a path without nodes, or with another number of weights.
   PathIntegrator(ProblemState& state, const Path& path, const GradientRequest& request);
 
+  /// Over points of a method's own.
+  PathIntegrator(ProblemState& state, const Points& points, const GradientRequest& request);
+
   PathIntegral run();
+  PointGradients run_points();
 
  private:
   /// Sequences and steps that are integrated together.
@@ -34,6 +39,11 @@ class PathIntegrator {
   };
   using Key = std::pair<Side, std::int64_t>;  ///< of a sequence
 
+  bool sums_first() const { return finish_.sums() && !varies(); }
+  bool varies() const { return own_ && own_->moment == Moment::variance; }
+  void prepare();
+  /// Integrates all groups and hands on what every result has.
+  InputGradients run_groups();
   std::vector<Group> groups();
   /// Copies of a text at the nodes of a level; with one position that moves, those of the rows of `side`.
   std::vector<Unit> units_of(const Unit& text, std::size_t level, Side side);
@@ -46,6 +56,8 @@ class PathIntegrator {
   void run_level(const Group& group, std::size_t level, Side side, const ProblemState::Prefix* prefix);
   void add(const Group& group, const Pass& pass, std::size_t level, const Gradients& gradients, std::int64_t first,
            std::int64_t count);
+  /// Takes the gradient of a point into the running mean (first) and sum of squared deviations (second).
+  static void add_deviation(Tensor mean, Tensor deviations, const Tensor& gradient, std::size_t point);
   /// Joins the sums of a level, estimates the error of every step that took part and stops those that are done.
   void end_level(const Group& group, std::size_t level);
   /// One number for each token and step of sums, scaled: [rows,T']. With `results` they are stored there, too, and
@@ -55,7 +67,8 @@ class PathIntegrator {
   std::int64_t sums_bytes(const Unit& text) const;
 
   ProblemState& state_;
-  const Path& path_;
+  const Path path_;
+  const Points* own_ = nullptr;  ///< null: points on the path
   const GradientRequest& request_;
   const GradientFinish finish_;
   std::vector<Side> sides_;

@@ -33,6 +33,7 @@ RandomStream Problem::random(std::int64_t sequence, std::string_view purpose, st
                        .purpose = purpose,
                        .sample = static_cast<std::uint64_t>(sample)});
 }
+const Tensor& Problem::baseline_ids(Side side) const { return state_->baseline_ids(side); }
 
 Tensor Problem::scores() const { return scores(state_->score); }
 
@@ -46,6 +47,11 @@ Tensor Problem::scores(const Nodes& nodes) const {
   return state_->scores(nodes);
 }
 
+Tensor Problem::scores(const Points& points) const {
+  const at::NoGradGuard no_grad;
+  return state_->scores(points);
+}
+
 Tensor Problem::scores(const Variants& variants) const { return scores(variants, state_->score); }
 
 Tensor Problem::scores(const Variants& variants, const StepFunction& function) const {
@@ -56,6 +62,11 @@ Tensor Problem::scores(const Variants& variants, const StepFunction& function) c
 InputGradients Problem::gradients(const GradientRequest& request) const {
   const at::NoGradGuard no_grad;
   return input_gradients(*state_, request);
+}
+
+PointGradients Problem::gradients(const Points& points, const GradientRequest& request) const {
+  const at::NoGradGuard no_grad;
+  return PathIntegrator(*state_, points, request).run_points();
 }
 
 PathIntegral Problem::integrate(const Path& path, const GradientRequest& request) const {

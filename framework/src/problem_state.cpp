@@ -148,6 +148,12 @@ const Tensor& ProblemState::baseline(Side side) {
   return rows;
 }
 
+const Tensor& ProblemState::baseline_ids(Side side) {
+  Tensor& tokens = baseline_ids_[static_cast<int>(side)];
+  if (!tokens.defined() && ids(side).defined()) tokens = make_baseline_ids(side);
+  return tokens;
+}
+
 const Tensor& ProblemState::replaced(Side side) {
   Tensor& tokens = replaced_[static_cast<int>(side)];
   if (!tokens.defined() && ids(side).defined()) tokens = baseline_ids(side) != ids(side).ids;
@@ -168,7 +174,7 @@ const Tensor& ProblemState::mean_row(Side side) {
 }
 
 /// Every token becomes the unknown one; EOS keeps itself unless `eos_baseline`, a decoder start token always does.
-Tensor ProblemState::baseline_ids(Side side) const {
+Tensor ProblemState::make_baseline_ids(Side side) const {
   const auto& special = model.tokenizer().special_ids();
   const auto unknown = special.unknown ? special.unknown : special.pad ? special.pad : special.eos;
   if (!unknown)
@@ -336,6 +342,29 @@ Tensor ProblemState::scores(const Nodes& nodes) {
     return start + nodes.alphas[static_cast<std::size_t>(unit.copy)] * (end - start);
   };
   for (const Side side : {Side::source, Side::target}) baseline(side), embedding(side);
+  score_copies(units, rows, result);
+  return result;
+}
+
+Tensor ProblemState::scores(const Points& points) {
+  drop_prefix();
+  Tensor result = at::empty({points.count, batch(), steps()});
+  std::vector<Unit> units;
+  for (std::int64_t k = 0; k < points.count; ++k)
+    for (std::int64_t b = 0; b < batch(); ++b) units.push_back({b, k, 0});
+  for (const Side side : {Side::source, Side::target}) embedding(side);
+  score_copies(
+      units, [&](const Unit& unit, Side side) { return rows_at(points, unit.sequence, side, unit.copy); }, result);
+  return result;
+}
+
+Tensor ProblemState::rows_at(const Points& points, std::int64_t sequence, Side side, std::int64_t point) {
+  const std::int64_t length = rows_of(side, sequence);
+  if (attributes(side)) return points.rows({sequence, side, point}).narrow(0, 0, length);
+  return embedding(side)[sequence].narrow(0, 0, length);
+}
+
+void ProblemState::score_copies(const std::vector<Unit>& units, const RowsOf& rows, Tensor& result) {
   const PassKind kind{.steps = steps(), .embeddings = true};
   plan().require({plan().demand(units, kind, held())});
   Meter meter(*this, static_cast<std::int64_t>(units.size()));
@@ -347,7 +376,6 @@ Tensor ProblemState::scores(const Nodes& nodes) {
       result[pass.units[u].copy][pass.units[u].sequence].copy_(scores[static_cast<std::int64_t>(u)]);
     meter.add(pass.units.size());
   }
-  return result;
 }
 
 std::vector<std::vector<Unit>> ProblemState::prefix_groups() const {

@@ -36,6 +36,7 @@ class ProblemState {
   bool attributes(Side side) const;
   const Tensor& embedding(Side side);
   const Tensor& baseline(Side side);
+  const Tensor& baseline_ids(Side side);
   /// [B,L] or [B,S] bool: tokens that the baseline replaces by others.
   const Tensor& replaced(Side side);
   /// [D]: mean embedding of the vocabulary of a side.
@@ -71,6 +72,9 @@ class ProblemState {
   /// Takes what a pass over unchanged sequences found.
   void remember(const std::vector<Unit>& units, const Tensor& logits, const Tensor& scores);
   Tensor scores(const Nodes& nodes);
+  Tensor scores(const Points& points);
+  /// Rows of one side of a sequence at a point, [rows,D]; those of a side that is not attributed stay.
+  Tensor rows_at(const Points& points, std::int64_t sequence, Side side, std::int64_t point);
   /// One pass over the whole sequences.
   Forward observe(const ObserveRequest& request);
 
@@ -104,13 +108,15 @@ class ProblemState {
   };
 
  private:
-  Tensor baseline_ids(Side side) const;
+  Tensor make_baseline_ids(Side side) const;
+  /// Runs copies of the sequences with other rows and stores their scores in `result` [K,B,T], by Unit::copy.
+  void score_copies(const std::vector<Unit>& units, const RowsOf& rows, Tensor& result);
   const BlockDecomposition& decomposition(const std::string& method) const;
 
   std::optional<PassPlan> plan_;
-  Tensor embeddings_[2], baselines_[2], replaced_[2], mean_rows_[2];  ///< by Side; made when first asked for
-  Tensor base_scores_, base_logits_;                                  ///< [B,T], [B,T,V] if they are small enough
-  std::vector<bool> known_;                                           ///< sequences whose base scores were found
+  Tensor embeddings_[2], baselines_[2], baseline_ids_[2], replaced_[2], mean_rows_[2];  ///< by Side; made when asked for
+  Tensor base_scores_, base_logits_;  ///< [B,T], [B,T,V] if they are small enough
+  std::vector<bool> known_;           ///< sequences whose base scores were found
   std::shared_ptr<const Prefix> prefix_;
 };
 

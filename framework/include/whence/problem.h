@@ -10,6 +10,7 @@
 #include "whence/export.h"
 #include "whence/forward.h"
 #include "whence/model.h"
+#include "whence/points.h"
 #include "whence/progress.h"
 #include "whence/random.h"
 #include "whence/sequence.h"
@@ -69,6 +70,11 @@ struct PathIntegral : InputGradients {
   Tensor nodes;  ///< [B,T] float: how many nodes each step took
 };
 
+struct PointGradients : InputGradients {
+  Tensor total;  ///< [B,T]: sum over all tokens and hidden units, before absolute values and reduction
+  Tensor error;  ///< [B,T]: as PathIntegral::error; undefined for a single point, and for a variance
+};
+
 struct ObserveRequest {
   bool attentions = false;
   bool layer_states = false;
@@ -116,6 +122,8 @@ class WHENCE_API Problem {
   /// [B,L,D] or [B,S,D].
   const Tensor& embeddings(Side side) const;
   const Tensor& baseline_embeddings(Side side) const;
+  /// [B,L] or [B,S] int64: the tokens of the baseline.
+  const Tensor& baseline_ids(Side side) const;
 
   /// Random numbers of one sequence (its place in the batch), that depend on the seed of the experiment and on what is
   /// named here alone. `purpose` is the name of the method, and what it draws where that is several things.
@@ -127,6 +135,8 @@ class WHENCE_API Problem {
   Tensor scores(const StepFunction& function) const;
   /// Score at points of the straight path from baseline to input: [K,B,T].
   Tensor scores(const Nodes& nodes) const;
+  /// Score at points of the method's own, whose weight, factor and moment play no part: [K,B,T].
+  Tensor scores(const Points& points) const;
   /// Score of every step of every variant: [P,B,T]. Variants share passes, and rows with the sequences as they are.
   /// Throws ConfigError for Removal::mask where the model cannot mask its attention.
   Tensor scores(const Variants& variants) const;
@@ -135,6 +145,9 @@ class WHENCE_API Problem {
   /// d score_t / d embedding at the input, then multiplied, made absolute and reduced as asked. Throws ConfigError when
   /// the score is not differentiable.
   InputGradients gradients(const GradientRequest& request = {}) const;
+  /// A moment of the gradients at points of the method's own, each multiplied by its factor; then multiplied, made
+  /// absolute and reduced as asked.
+  PointGradients gradients(const Points& points, const GradientRequest& request = {}) const;
   /// sum_k weight_k * d score_t / d embedding at node k of the path; the rest as for `gradients`.
   PathIntegral integrate(const Path& path, const GradientRequest& request = {}) const;
   /// True when gradients are reduced to the plain sum over hidden units. A method that asks returns such sums, one for

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "whence/tensor.h"
 
@@ -11,7 +10,7 @@ namespace whence::transformer {
 /// Draws tokens of one sequence. What is drawn depends on the seed, the key of the sequence and the step alone.
 class Sampler {
  public:
-  Sampler(std::uint64_t seed, const std::string& sequence_id);
+  Sampler(std::uint64_t seed, std::string sequence_id);
   /// For a sequence without a name.
   Sampler(std::uint64_t seed, const TokenIds& prompt);
 
@@ -20,7 +19,8 @@ class Sampler {
   Tensor draw(const Tensor& log_weights, std::int64_t count, std::int64_t step) const;
 
  private:
-  std::vector<std::uint32_t> key_;
+  std::uint64_t seed_;
+  std::string sequence_;
 };
 
 }  // namespace whence::transformer

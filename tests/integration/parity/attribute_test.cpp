@@ -1,6 +1,7 @@
 #include "host/attribute.h"
 
 #include <ATen/ops/index_select.h>
+#include <ATen/ops/isnan.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/tensor.h>
 
@@ -65,6 +66,24 @@ void expect_sequence(const SequenceAttribution& got, const SequenceAttribution& 
         << "aggregated " << key;
 }
 
+/// What is drawn at random lies within the spread of the reference's runs.
+void expect_within_spread(const SequenceAttribution& got, const json& stored, const Case& one) {
+  const double sigma = one.at("tolerance").at("sigma"), atol = one.at("tolerance").at("atol_rel");
+  for (const auto& [values, name] : {std::pair{got.source_attributions, std::string("source_attributions")},
+                                     std::pair{got.target_attributions, std::string("target_attributions")}}) {
+    const Tensor mean = to_tensor(stored.at(name));
+    ASSERT_EQ(values.defined(), mean.defined()) << name;
+    if (!mean.defined()) continue;
+    ASSERT_EQ(values.sizes(), mean.sizes()) << name;
+    const Tensor seen = at::isnan(mean).logical_not();
+    ASSERT_TRUE(at::isnan(values).logical_not().equal(seen)) << name;
+    const Tensor expected = mean.masked_select(seen), spread = to_tensor(stored.at(name + "_std")).masked_select(seen);
+    const Tensor allowed = sigma * spread + atol * expected.abs().max();
+    const Tensor outside = (values.masked_select(seen) - expected).abs() > allowed;
+    EXPECT_LE(outside.sum().item<std::int64_t>() * 300, outside.numel()) << name;
+  }
+}
+
 class AttributeParity : public ::testing::TestWithParam<Case> {};
 
 TEST_P(AttributeParity, ReproducesTheReference) {
@@ -90,6 +109,10 @@ TEST_P(AttributeParity, ReproducesTheReference) {
   if (const json& kwargs = one.at("attribute_kwargs"); kwargs.is_object())
     options.eos_baseline = kwargs.value("include_eos_baseline", false);
   const AttributionOutput got = host::attribute(subject, plugins(), texts, attribution_spec(one), options);
+  if (one.kind == "statistical") {
+    expect_within_spread(got.sequences.at(0), expected, one);
+    return;
+  }
   const AttributionOutput aggregated = host::aggregated(plugins(), got);
   const json sequences = one.kind == "batch" ? expected.at("sequences") : json::array({expected});
   ASSERT_EQ(got.sequences.size(), sequences.size());
