@@ -6,28 +6,33 @@
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <limits>
+#include <map>
 
 namespace whence {
 
-GradientFinish::GradientFinish(ProblemState& state, const GradientRequest& request)
-    : state_(state), request_(request), reduction_(request.keep_hidden ? nullptr : state.options.hidden_reduction) {
+GradientFinish::GradientFinish(ProblemState& state, Leaves& leaves, const GradientRequest& request)
+    : state_(state),
+      leaves_(leaves),
+      request_(request),
+      reduction_(request.keep_hidden ? nullptr : state.options.hidden_reduction) {
   for (const Side side : {Side::source, Side::target}) {
-    if (!state.attributes(side)) continue;
+    if (!leaves.has(side) || leaves.at_layers()) continue;
     if (request.multiply != Multiply::nothing) state.embedding(side);
-    if (request.multiply == Multiply::input_minus_baseline) state.baseline(side);
+    if (from_baseline()) state.baseline(side);
   }
 }
 
 Tensor GradientFinish::results(Side side) const {
-  if (!state_.attributes(side)) return {};
+  if (!leaves_.has(side)) return {};
   if (reduces()) return at::zeros({state_.batch(), state_.length(side), state_.steps()});
-  return at::zeros({state_.batch(), state_.length(side), state_.steps(), state_.model.info().embedding});
+  return at::zeros({state_.batch(), state_.length(side), state_.steps(), leaves_.width()});
 }
 
 InputGradients GradientFinish::input_gradients(Tensor source, Tensor target) const {
   if (reduces()) state_.reduced_hidden = true;
-  InputGradients gradients{std::move(source), std::move(target), {}};
+  InputGradients gradients{.source = std::move(source), .target = std::move(target)};
   if (!reduces()) gradients.granularity = {"hidden"};
   return gradients;
 }
@@ -35,9 +40,9 @@ InputGradients GradientFinish::input_gradients(Tensor source, Tensor target) con
 Tensor GradientFinish::factor(Side side, std::int64_t sequence) const {
   if (request_.multiply == Multiply::nothing) return {};
   const std::int64_t rows = state_.rows_of(side, sequence);
-  const Tensor input = state_.embedding(side)[sequence].narrow(0, 0, rows);
+  const Tensor input = leaves_.input(side)[sequence].narrow(0, 0, rows);
   if (request_.multiply == Multiply::input) return input;
-  return input - state_.baseline(side)[sequence].narrow(0, 0, rows);
+  return input - leaves_.baseline(side)[sequence].narrow(0, 0, rows);
 }
 
 void GradientFinish::multiply(Tensor& gradients, const Tensor& factor) const {
@@ -52,26 +57,42 @@ Tensor GradientFinish::finish(Tensor gradients) const {
   return at::where(finite, reduction_->reduce(gradients), std::numeric_limits<float>::quiet_NaN());
 }
 
+namespace {
+
+/// Gradients of some steps of a pass. An error of the model, e.g. numbers that are not finite, gets its step.
+Gradients pull_back(const ProblemState& state, const Pass& pass, const Forward& forward, const Tensor& cotangents,
+                    std::int64_t first, std::int64_t count, const PullBackRequest& request) {
+  try {
+    return state.model.pull_back(forward, {cotangents.narrow(1, first, count), first}, request);
+  } catch (const ModelError& error) {
+    if (count == 1) throw ModelError("step " + std::to_string(pass.first_step + first) + ", " + error.what());
+    for (std::int64_t step = first; step < first + count; ++step)
+      pull_back(state, pass, forward, cotangents, step, 1, request);
+    throw;
+  }
+}
+
+}  // namespace
+
 void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request, const TakeGradients& take) {
   const Tensor asked = state.positions_of(pass.units, pass.first_step, pass.steps, request.active);
   ForwardRequest traced{.positions = asked, .trace = true, .shared = request.shared};
+  if (request.show) traced.sites = request.ends.layers;
   Forward forward = state.model.forward(
-      request.rows ? state.inputs_of(pass.units, *request.rows) : state.inputs_of(pass.units), traced);
+      request.rows ? state.inputs_of(pass.units, *request.rows, request.begins) : state.inputs_of(pass.units), traced);
   Tensor logits = std::move(forward.logits);
   forward.logits = logits;
-  Tensor kept = request.remember ? logits.clone() : Tensor();
+  Tensor kept = request.show ? logits.clone() : Tensor();
   const Tensor scores = state.score_to_cotangents(logits, pass.units, pass.first_step, asked);
-  if (request.remember) state.remember(pass.units, kept, scores);
+  if (request.show) {
+    state.remember(pass.units, kept, scores);
+    request.show(forward);
+  }
   kept.reset();
-  PullBackRequest sides;
-  sides.source = request.source;
-  sides.target = request.target;
-  sides.first_changed_only = request.first_changed_only;
-  sides.attentions = request.attentions;
   for (std::int64_t first = 0; first < pass.steps; first += pass.steps_at_once) {
     const std::int64_t count = std::min(pass.steps_at_once, pass.steps - first);
     if (!asked.narrow(1, first, count).ge(0).any().item<bool>()) continue;  // no text has a step here
-    Gradients gradients = state.model.pull_back(forward, {logits.narrow(1, first, count), first}, sides);
+    Gradients gradients = pull_back(state, pass, forward, logits, first, count, request.ends);
     take(gradients, pass.first_step + first, count);
   }
 }
@@ -82,8 +103,9 @@ void visit_attention_gradients(ProblemState& state, const std::function<void(con
   state.plan().require({state.plan().demand(state.whole(), kind, state.held())});
   ProblemState::Meter meter(state, state.batch());
   for (const Pass& pass : state.plan().passes(state.whole(), kind, state.held())) {
-    TracedPass traced{.target = true, .remember = true};
-    traced.attentions = [&](const AttentionGradient& of_pass) {
+    TracedPass traced;
+    traced.show = [](const Forward&) {};
+    traced.ends.attentions = [&](const AttentionGradient& of_pass) {
       AttentionGradient shown = of_pass;
       shown.sequence = pass.units[static_cast<std::size_t>(of_pass.sequence)].sequence;
       shown.step += pass.first_step;
@@ -94,36 +116,72 @@ void visit_attention_gradients(ProblemState& state, const std::function<void(con
   }
 }
 
+namespace {
+
+bool needs_reference(const std::vector<BackwardRule>& rules) {
+  return std::ranges::find(rules, "deeplift", &BackwardRule::rule) != rules.end();
+}
+
+/// The texts of a pass at the baseline of their leaves, traced when rules compare with it.
+Forward run_baseline(ProblemState& state, Leaves& leaves, const Pass& pass, bool traced) {
+  const Tensor asked = state.positions_of(pass.units, pass.first_step, pass.steps);
+  const ProblemState::RowsOf rows = [&](const Unit& unit, Side side) { return leaves.baseline_rows(unit, side); };
+  Forward forward = state.model.forward(state.inputs_of(pass.units, rows),
+                                        {.positions = asked, .trace = traced, .sites = leaves.sites()});
+  leaves.remember_baseline(pass.units, forward,
+                           state.score_pass(state.score, forward.logits, pass.units, pass.first_step, asked));
+  forward.states.clear();
+  return forward;
+}
+
+}  // namespace
+
 InputGradients input_gradients(ProblemState& state, const GradientRequest& request) {
   state.drop_prefix();
-  const GradientFinish finish(state, request);
-  Tensor results[2] = {finish.results(Side::source), finish.results(Side::target)};  // in the order of pull_back
-  const Side sides[2] = {Side::source, Side::target};
+  Leaves& leaves = state.leaves(request.layers);
+  const GradientFinish finish(state, leaves, request);
+  const bool reference = needs_reference(request.rules);
+  const bool at_baseline = reference || request.gap || (leaves.at_layers() && finish.from_baseline());
+  if (at_baseline)
+    for (const Side side : {Side::source, Side::target})
+      if (leaves.has(side)) state.baseline(side);
+  std::map<Side, Tensor> results;
   std::int64_t held = state.held();
-  for (const Tensor& result : results)
-    if (result.defined()) held += result.numel() * static_cast<std::int64_t>(sizeof(float));
-  const PassKind kind{.steps = state.steps(), .trace = true};
+  for (const Side side : {Side::source, Side::target})
+    if (leaves.has(side))
+      held += (results[side] = finish.results(side)).numel() * static_cast<std::int64_t>(sizeof(float));
+  const PassKind kind{.steps = state.steps(), .embeddings = at_baseline, .trace = true, .reference = reference};
   state.plan().require({state.plan().demand(state.whole(), kind, held)});
-  TracedPass traced{.remember = true};
-  traced.source = state.attributes(Side::source);
-  traced.target = state.attributes(Side::target);
+  Tensor total = at::zeros({state.batch(), state.steps()}, at::kDouble);
   ProblemState::Meter meter(state, state.batch());
   for (const Pass& pass : state.plan().passes(state.whole(), kind, held)) {
+    TracedPass traced;
+    traced.ends = leaves.ends();
+    traced.ends.rules = request.rules;
+    Forward baseline;
+    if (at_baseline) baseline = run_baseline(state, leaves, pass, reference);
+    if (reference) traced.ends.reference = &baseline;
+    traced.show = [&](const Forward& forward) { leaves.remember_input(pass.units, forward); };
     run_traced(state, pass, traced, [&](Gradients& gradients, std::int64_t first, std::int64_t count) {
-      for (const int i : {0, 1}) {
-        if (!results[i].defined()) continue;
-        const Tensor& all = i == 0 ? gradients.source : gradients.target;
+      for (auto& [side, result] : results)
         for (std::size_t u = 0; u < pass.units.size(); ++u) {
-          const std::int64_t b = pass.units[u].sequence, rows = state.rows_of(sides[i], b);
-          Tensor own = all[static_cast<std::int64_t>(u)].narrow(0, 0, rows);
-          finish.multiply(own, finish.factor(sides[i], b));
-          results[i][b].narrow(0, 0, rows).narrow(1, first, count).copy_(finish.finish(own));
+          const std::int64_t b = pass.units[u].sequence, rows = state.rows_of(side, b);
+          Tensor own = leaves.of(gradients, side)[static_cast<std::int64_t>(u)].narrow(0, 0, rows);
+          finish.multiply(own, finish.factor(side, b));
+          if (request.gap) total[b].narrow(0, first, count).add_(own.sum({0, 2}, /*keepdim=*/false, at::kDouble));
+          result[b].narrow(0, 0, rows).narrow(1, first, count).copy_(finish.finish(own));
         }
-      }
     });
     meter.add(pass.units.size());
   }
-  return finish.input_gradients(std::move(results[0]), std::move(results[1]));
+  InputGradients gradients = finish.input_gradients(results[Side::source], results[Side::target]);
+  if (request.gap) gradients.gap = gap_of(state, leaves, total);
+  return gradients;
+}
+
+Tensor gap_of(ProblemState& state, Leaves& leaves, const Tensor& total) {
+  const Tensor difference = state.base_scores().to(at::kDouble) - leaves.baseline_scores();
+  return at::where(state.step_mask, total - difference, 0.0).to(at::kFloat);
 }
 
 }  // namespace whence

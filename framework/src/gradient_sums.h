@@ -1,6 +1,6 @@
 #pragma once
 
-#include "problem_state.h"
+#include "leaves.h"
 #include "whence/hidden_reduction.h"
 
 namespace whence {
@@ -8,13 +8,15 @@ namespace whence {
 /// What becomes of the gradients of a text: multiplied, made absolute, reduced over hidden units.
 class GradientFinish {
  public:
-  GradientFinish(ProblemState& state, const GradientRequest& request);
+  GradientFinish(ProblemState& state, Leaves& leaves, const GradientRequest& request);
 
   /// True when hidden units are reduced, so that results hold one number for each token and step.
   bool reduces() const { return reduction_ != nullptr; }
   /// True when that is a sum that may be taken before gradients of other nodes are added.
   bool sums() const { return reduction_ && reduction_->is_sum() && !request_.absolute; }
-  /// Zeros [B,L,T] or [B,L,T,D] of a side; undefined when it is not attributed.
+  /// True when gradients are multiplied by a difference from the baseline.
+  bool from_baseline() const { return request_.multiply == Multiply::input_minus_baseline; }
+  /// Zeros [B,L,T] or [B,L,T,D] of a side; undefined when it has no leaves.
   Tensor results(Side side) const;
   /// The results and their granularity.
   InputGradients input_gradients(Tensor source, Tensor target) const;
@@ -28,20 +30,21 @@ class GradientFinish {
 
  private:
   ProblemState& state_;
+  Leaves& leaves_;
   const GradientRequest request_;
   const HiddenReduction* reduction_;
 };
 
-/// A traced pass and the gradients of its steps, handed to `take` a few steps at a time: source and target gradients as
-/// `Model::pull_back` gives them, of the steps [first, first + count).
+/// A traced pass and the gradients of its steps, handed to `take` a few steps at a time: as `Model::pull_back` gives
+/// them, of the steps [first, first + count).
 struct TracedPass {
   const ProblemState::RowsOf* rows = nullptr;  ///< null: the sequences as they are
+  std::vector<LayerSite> begins;               ///< where `rows` are states of
   Tensor active;                               ///< [B,T] bool: steps that take part; undefined: all
   SharedPrefix shared;
-  bool source = false, target = false;
-  bool first_changed_only = false;
-  bool remember = false;                                     ///< its logits are those of the unchanged sequences
-  std::function<void(const AttentionGradient&)> attentions;  ///< as the pass counts sequences and steps
+  PullBackRequest ends;  ///< where gradients are taken, and by which rules
+  /// Of the sequences as they are: what it found is remembered, and this is shown the states at the layers of `ends`.
+  std::function<void(const Forward&)> show;
 };
 using TakeGradients = std::function<void(Gradients& gradients, std::int64_t first, std::int64_t count)>;
 void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request, const TakeGradients& take);
@@ -49,7 +52,10 @@ void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request
 /// Gradients at attention weights, of the sequences as they are.
 void visit_attention_gradients(ProblemState& state, const std::function<void(const AttentionGradient&)>& visit);
 
-/// Gradients at the sequences as they are.
+/// [B,T]: `total`, the sums of the attributions, minus the differences of the scores at both ends of the path.
+Tensor gap_of(ProblemState& state, Leaves& leaves, const Tensor& total);
+
+/// Gradients at the leaves of the sequences as they are.
 InputGradients input_gradients(ProblemState& state, const GradientRequest& request);
 
 }  // namespace whence

@@ -67,9 +67,11 @@ std::int64_t PassPlan::bytes(const std::vector<Unit>& units, const PassKind& kin
   const std::int64_t forward = computed * model_.forward_row;
   if (!kind.trace) return held + forward;
   held += computed * model_.traced_row;
+  if (kind.reference) held += computed * model_.traced_row + texts * steps * vocabulary_ * kFloat;
   std::int64_t carried = computed * steps_at_once;
   if (model_.most_cotangent_rows > 0) carried = std::min(carried, model_.most_cotangent_rows);
-  const std::int64_t gradients = (kind.first_row_only ? texts : padded) * steps_at_once * hidden_ * kFloat;
+  const std::int64_t gradients =
+      kind.places * (kind.first_row_only ? texts : padded) * steps_at_once * hidden_ * kFloat;
   return held + std::max(forward, carried * model_.cotangent_row + gradients);
 }
 

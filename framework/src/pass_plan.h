@@ -37,6 +37,8 @@ struct PassKind {
   bool first_row_only = false;             ///< gradients at the first computed row of each text alone
   bool parts = false;                      ///< one block of one text is shown in parts
   bool attentions = false;                 ///< attention weights of one block and one text are shown
+  bool reference = false;                  ///< a second traced pass lies beside
+  std::int64_t places = 1;                 ///< where gradients are held at a time, e.g. layers
 };
 
 /// Texts that go through the model together.

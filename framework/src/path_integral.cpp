@@ -31,7 +31,11 @@ double half_weight(const Nodes& nodes, std::size_t from) {
 }  // namespace
 
 PathIntegrator::PathIntegrator(ProblemState& state, const Path& path, const GradientRequest& request)
-    : state_(state), path_(path), request_(request), finish_(state, request) {
+    : state_(state),
+      path_(path),
+      request_(request),
+      leaves_(state.leaves(request.layers)),
+      finish_(state, leaves_, request) {
   const auto fail = [](const std::string& found) {
     throw Error(
         ExitStatus::plugin,
@@ -41,8 +45,9 @@ PathIntegrator::PathIntegrator(ProblemState& state, const Path& path, const Grad
   for (const Nodes& level : path.levels)
     if (level.alphas.empty() || level.alphas.size() != level.weights.size())
       fail(std::to_string(level.alphas.size()) + " nodes and " + std::to_string(level.weights.size()) + " weights");
-  for (const Side side : {Side::source, Side::target})
-    if (state.attributes(side)) state.baseline(side);
+  // A row of a layer's states has moved with every row before it, so that no path moves it alone.
+  if (path.one_position && leaves_.at_layers())
+    throw Error(ExitStatus::plugin, "a path of one position was asked for at a layer; take embeddings");
   if (path.tolerance > 0) state.may_stop_early = true;
   prepare();
 }
@@ -53,14 +58,20 @@ PathIntegrator::PathIntegrator(ProblemState& state, const Points& points, const 
                         std::vector<double>(static_cast<std::size_t>(points.count), points.weight)}}},
       own_(&points),
       request_(request),
-      finish_(state, request) {
+      leaves_(state.leaves(request.layers)),
+      finish_(state, leaves_, request) {
+  if (leaves_.at_layers())
+    throw Error(ExitStatus::plugin, "points of a method's own were given for a layer; take embeddings");
   prepare();
 }
 
 void PathIntegrator::prepare() {
   for (const Side side : {Side::source, Side::target}) {
-    state_.embedding(side);
-    if (state_.attributes(side)) sides_.push_back(side);
+    if (!leaves_.at_layers()) state_.embedding(side);
+    if (!leaves_.has(side)) continue;
+    leaves_.input(side);
+    if (!own_) leaves_.baseline(side);
+    sides_.push_back(side);
   }
   active_ = state_.step_mask.clone();
   error_ = at::zeros(active_.sizes());
@@ -74,7 +85,8 @@ PathIntegral PathIntegrator::run() {
   if (with_error_) integral.error = error_;
   integral.nodes = nodes_;
   if (request_.multiply == Multiply::input_minus_baseline)
-    integral.gap = at::where(state_.step_mask, total_ - score_differences(), 0.0).to(at::kFloat);
+    integral.gap = path_.one_position ? at::where(state_.step_mask, total_ - score_differences(), 0.0).to(at::kFloat)
+                                      : gap_of(state_, leaves_, total_);
   return integral;
 }
 
@@ -103,7 +115,7 @@ InputGradients PathIntegrator::run_groups() {
 std::int64_t PathIntegrator::sums_bytes(const Unit& text) const {
   std::int64_t rows = 0;
   for (const Side side : sides_) rows += state_.rows_of(side, text.sequence);
-  return 2 * rows * (sums_first() ? 1 : state_.model.info().embedding) * kFloat;
+  return 2 * rows * (sums_first() ? 1 : leaves_.width()) * kFloat;
 }
 
 std::vector<PathIntegrator::Group> PathIntegrator::groups() {
@@ -191,7 +203,7 @@ void PathIntegrator::integrate(const Group& group) {
   for (const Unit& text : group.texts)
     for (const Side side : sides_) {
       std::vector<std::int64_t> shape{state_.rows_of(side, text.sequence), group.steps};
-      if (!sums_first()) shape.push_back(state_.model.info().embedding);
+      if (!sums_first()) shape.push_back(leaves_.width());
       sums_[{side, text.sequence}] = {at::zeros(shape), at::zeros(shape)};
     }
   std::shared_ptr<const ProblemState::Prefix> prefix;
@@ -224,16 +236,16 @@ void PathIntegrator::run_level(const Group& group, std::size_t level, Side movin
     for (const Unit& unit : units_of(text, level, moving)) units.push_back(unit);
   }
   const ProblemState::RowsOf rows = [&](const Unit& unit, Side side) -> Tensor {
+    if (!leaves_.has(side)) return {};
     if (own_) {
       const auto node = points_[static_cast<std::size_t>(unit.copy)].node;
       return state_.rows_at(*own_, unit.sequence, side, static_cast<std::int64_t>(node));
     }
     const std::int64_t length = state_.rows_of(side, unit.sequence);
-    const Tensor end = state_.embedding(side)[unit.sequence].narrow(0, 0, length);
-    if (!state_.attributes(side)) return end;
+    const Tensor end = leaves_.input(side)[unit.sequence].narrow(0, 0, length);
     const Point& point = points_[static_cast<std::size_t>(unit.copy)];
     const double alpha = path_.levels[level].alphas[point.node];
-    const Tensor start = state_.baseline(side)[unit.sequence].narrow(0, 0, length);
+    const Tensor start = leaves_.baseline(side)[unit.sequence].narrow(0, 0, length);
     if (point.row < 0) return alpha == 1.0 ? end : start + alpha * (end - start);
     if (point.side != side) return end;
     Tensor moved = end.clone();
@@ -244,10 +256,11 @@ void PathIntegrator::run_level(const Group& group, std::size_t level, Side movin
   for (const auto& [_, result] : results_)
     if (result.defined()) held += result.numel() * kFloat;
   for (const Unit& text : group.texts) held += group.steps * sums_bytes(text);
-  TracedPass traced{.rows = &rows, .active = active_};
-  traced.first_changed_only = shares(moving);
-  for (const Side side : sides_)
-    (side == Side::source ? traced.source : traced.target) = !path_.one_position || side == moving;
+  TracedPass traced{.rows = &rows, .begins = leaves_.sites(), .active = active_, .ends = leaves_.ends()};
+  traced.ends.first_changed_only = shares(moving);
+  traced.ends.rules = request_.rules;
+  if (path_.one_position)
+    for (const Side side : sides_) (side == Side::source ? traced.ends.source : traced.ends.target) = side == moving;
   for (const Pass& pass : state_.plan().passes(units, kind_of(moving, group.first_step, group.steps), held)) {
     if (shares(moving)) traced.shared = ProblemState::shared(*prefix, pass.units);
     run_traced(state_, pass, traced, [&](Gradients& gradients, std::int64_t first, std::int64_t count) {
@@ -257,7 +270,7 @@ void PathIntegrator::run_level(const Group& group, std::size_t level, Side movin
   }
 }
 
-void PathIntegrator::add(const Group& group, const Pass& pass, std::size_t level, const Gradients& gradients,
+void PathIntegrator::add(const Group& group, const Pass& pass, std::size_t level, Gradients& gradients,
                          std::int64_t first, std::int64_t count) {
   for (std::size_t u = 0; u < pass.units.size(); ++u) {
     const Unit& unit = pass.units[u];
@@ -269,8 +282,7 @@ void PathIntegrator::add(const Group& group, const Pass& pass, std::size_t level
       // The halves that are compared: every other node of the first level, later all before and the level itself.
       Tensor into =
           (level == 0 && point.node % 2 == 0 ? sums.first : sums.second).narrow(1, first - group.first_step, count);
-      const Tensor& all = side == Side::source ? gradients.source : gradients.target;
-      const Tensor of_unit = all[static_cast<std::int64_t>(u)];
+      const Tensor of_unit = leaves_.of(gradients, side)[static_cast<std::int64_t>(u)];
       Tensor own, factor = sums_first() ? finish_.factor(side, unit.sequence) : Tensor();
       if (point.row < 0) {
         own = of_unit.narrow(0, 0, into.size(0));
@@ -370,7 +382,6 @@ void PathIntegrator::end_level(const Group& group, std::size_t level) {
 }
 
 Tensor PathIntegrator::score_differences() {
-  if (!path_.one_position) return state_.base_scores().to(at::kDouble) - state_.scores(Nodes{{0.0}, {1.0}})[0];
   Tensor sum = at::zeros(active_.sizes(), at::kDouble);
   for (const Side side : sides_) {
     Variants each;

@@ -11,7 +11,8 @@ namespace whence {
 /// before the next one begins.
 class PathIntegrator {
  public:
-  /// Throws an error of the calling plugin for a path without nodes, or with another number of weights.
+  /// Throws an error of the calling plugin for a path without nodes, or with another number of weights, and for paths
+  /// of one position at a layer.
   PathIntegrator(ProblemState& state, const Path& path, const GradientRequest& request);
 
   /// Over points of a method's own.
@@ -54,7 +55,7 @@ class PathIntegrator {
   PassKind kind_of(Side side, std::int64_t first_step, std::int64_t steps) const;
   void integrate(const Group& group);
   void run_level(const Group& group, std::size_t level, Side side, const ProblemState::Prefix* prefix);
-  void add(const Group& group, const Pass& pass, std::size_t level, const Gradients& gradients, std::int64_t first,
+  void add(const Group& group, const Pass& pass, std::size_t level, Gradients& gradients, std::int64_t first,
            std::int64_t count);
   /// Takes the gradient of a point into the running mean (first) and sum of squared deviations (second).
   static void add_deviation(Tensor mean, Tensor deviations, const Tensor& gradient, std::size_t point);
@@ -63,6 +64,7 @@ class PathIntegrator {
   /// One number for each token and step of sums, scaled: [rows,T']. With `results` they are stored there, too, and
   /// their sum is added to `total` [T'].
   Tensor per_token(const Key& key, const Tensor& sums, double scale, Tensor total = {}, Tensor results = {}) const;
+  /// Sums over all paths of one position.
   Tensor score_differences();
   std::int64_t sums_bytes(const Unit& text) const;
 
@@ -70,6 +72,7 @@ class PathIntegrator {
   const Path path_;
   const Points* own_ = nullptr;  ///< null: points on the path
   const GradientRequest& request_;
+  Leaves& leaves_;
   const GradientFinish finish_;
   std::vector<Side> sides_;
   std::vector<Point> points_;  ///< by Unit::copy

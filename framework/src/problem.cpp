@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "gradient_sums.h"
+#include "layer_gradients.h"
 #include "path_integral.h"
 #include "problem_state.h"
 #include "variant_scores.h"
@@ -67,6 +68,11 @@ InputGradients Problem::gradients(const GradientRequest& request) const {
 PointGradients Problem::gradients(const Points& points, const GradientRequest& request) const {
   const at::NoGradGuard no_grad;
   return PathIntegrator(*state_, points, request).run_points();
+}
+
+InputGradients Problem::layer_gradients(const GradientRequest& request) const {
+  const at::NoGradGuard no_grad;
+  return whence::layer_gradients(*state_, request);
 }
 
 PathIntegral Problem::integrate(const Path& path, const GradientRequest& request) const {

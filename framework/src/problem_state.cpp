@@ -10,6 +10,8 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "leaves.h"
+
 namespace whence {
 namespace {
 
@@ -121,6 +123,16 @@ ProblemState::ProblemState(const Model& model, const StepFunction& score, std::v
   step_mask = positions != kNoStep;
 }
 
+ProblemState::~ProblemState() = default;
+
+Leaves& ProblemState::leaves(const std::vector<LayerSite>& sites) {
+  if (!leaves_ || leaves_->sites() != sites) {
+    leaves_.reset();
+    leaves_ = std::make_unique<Leaves>(*this, sites);
+  }
+  return *leaves_;
+}
+
 std::int64_t ProblemState::rows_of(Side side, std::int64_t sequence) const {
   const auto b = static_cast<std::size_t>(sequence);
   return side == Side::target ? rows[b] : static_cast<std::int64_t>(sequences[b].source.size());
@@ -193,29 +205,34 @@ std::int64_t ProblemState::held() const {
   std::int64_t bytes = 0;
   for (const auto& rows : {embeddings_[0], embeddings_[1], baselines_[0], baselines_[1]})
     if (rows.defined()) bytes += rows.numel() * kFloat;
-  return bytes;
+  return bytes + (leaves_ ? leaves_->bytes() : 0);
 }
 
-Inputs ProblemState::inputs_of(const std::vector<Unit>& units, const RowsOf& rows) {
+Inputs ProblemState::inputs_of(const std::vector<Unit>& units, const RowsOf& rows,
+                               const std::vector<LayerSite>& sites) {
   const Tensor sequence = sequences_of(units);
   Inputs pass;
-  const auto fill = [&](Side side, PaddedIds& ids_of_pass, Tensor& embeddings) {
+  const auto fill = [&](Side side, PaddedIds& ids_of_pass, Tensor& embeddings, LayerStates& states) {
     if (!ids(side).defined()) return;
     std::vector<Tensor> own;
     std::vector<std::int64_t> lengths;
     for (const Unit& unit : units) {
-      if (rows) own.push_back(rows(unit, side));
-      lengths.push_back(rows ? own.back().size(0) : rows_of(side, unit.sequence));
+      own.push_back(rows ? rows(unit, side) : Tensor());
+      lengths.push_back(own.back().defined() ? own.back().size(0) : rows_of(side, unit.sequence));
     }
     const std::int64_t longest = *std::max_element(lengths.begin(), lengths.end());
     ids_of_pass = {ids(side).ids.index_select(0, sequence).narrow(1, 0, longest), at::tensor(lengths, at::kLong)};
-    if (!rows) return;
-    embeddings = at::zeros({static_cast<std::int64_t>(units.size()), longest, model.info().embedding});
+    if (!own.front().defined()) return;
+    const Tensor given = at::zeros({static_cast<std::int64_t>(units.size()), longest, own.front().size(-1)});
     for (std::size_t u = 0; u < units.size(); ++u)
-      embeddings[static_cast<std::int64_t>(u)].narrow(0, 0, lengths[u]).copy_(own[u]);
+      given[static_cast<std::int64_t>(u)].narrow(0, 0, lengths[u]).copy_(own[u]);
+    if (const auto site = std::ranges::find(sites, side, &LayerSite::stack); site != sites.end())
+      states = {site->block, given};
+    else
+      embeddings = given;
   };
-  fill(Side::target, pass.target, pass.target_embeddings);
-  fill(Side::source, pass.source, pass.source_embeddings);
+  fill(Side::target, pass.target, pass.target_embeddings, pass.target_states);
+  fill(Side::source, pass.source, pass.source_embeddings, pass.source_states);
   return pass;
 }
 

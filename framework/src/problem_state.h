@@ -8,11 +8,14 @@
 
 namespace whence {
 
+class Leaves;
+
 /// Everything behind a Problem: its texts, what is known of them, and how passes over them are made.
 class ProblemState {
  public:
   ProblemState(const Model& model, const StepFunction& score, std::vector<Sequence> sequences,
                Problem::Options options);
+  ~ProblemState();
 
   const Model& model;
   const StepFunction& score;
@@ -50,8 +53,11 @@ class ProblemState {
 
   /// Rows of one text as embeddings, [rows,D]; as many as the text then has.
   using RowsOf = std::function<Tensor(const Unit&, Side)>;
-  /// Texts of a pass; without `rows` as they are.
-  Inputs inputs_of(const std::vector<Unit>& units, const RowsOf& rows = {});
+  /// Texts of a pass; without `rows`, or on a side of which it returns none, as they are. On the side of a site `rows`
+  /// are states there.
+  Inputs inputs_of(const std::vector<Unit>& units, const RowsOf& rows = {}, const std::vector<LayerSite>& sites = {});
+  /// Those of a request at `sites`; kept until others are asked for.
+  Leaves& leaves(const std::vector<LayerSite>& sites);
   /// [U,T'] of some steps: -1 where a step reads a row that is not computed, or where `active` [B,T] is false.
   Tensor positions_of(const std::vector<Unit>& units, std::int64_t first_step, std::int64_t steps,
                       const Tensor& active = {}) const;
@@ -118,6 +124,7 @@ class ProblemState {
   Tensor base_scores_, base_logits_;  ///< [B,T], [B,T,V] if they are small enough
   std::vector<bool> known_;           ///< sequences whose base scores were found
   std::shared_ptr<const Prefix> prefix_;
+  std::unique_ptr<Leaves> leaves_;
 };
 
 }  // namespace whence

@@ -8,6 +8,7 @@
 
 #include "whence/batch.h"
 #include "whence/export.h"
+#include "whence/layer_site.h"
 #include "whence/tensor.h"
 
 namespace whence {
@@ -50,6 +51,8 @@ struct ForwardRequest {
   bool trace = false;         ///< keep what `pull_back` needs
   bool keep_prefix = false;   ///< keep keys and values, so that later passes can share rows of this one
   SharedPrefix shared;        ///< not together with captures
+  /// Capture the states at these places, of the rows that are computed; none before the block that a stack begins at.
+  std::vector<LayerSite> sites;
 };
 
 struct Forward {
@@ -58,6 +61,7 @@ struct Forward {
   Tensor source_attentions;          ///< [B,N,H,S,S] encoder self-attention
   Tensor cross_attentions;           ///< [B,N,H,L,S]
   std::vector<Tensor> layer_states;  ///< N + 1 tensors [B,L,D]; the last is after the final norm
+  std::vector<Tensor> states;        ///< one [B,L,D] or [B,S,D] for each site asked for
   std::unique_ptr<Trace> trace;
 };
 
@@ -70,8 +74,10 @@ struct Cotangents {
 /// How one kind of operation hands its cotangents down, instead of by its derivative.
 struct BackwardRule {
   std::string operation;  ///< "norm", "activation", "softmax", "attention_product", "gate_product"
-  std::string rule;       ///< "frozen", "deeplift", "scaled"; "gradient" is what holds without a rule
-  double factor = 1;      ///< of "scaled": every branch of the product hands this times its derivative down
+  std::string rule;       ///< "frozen", "deeplift", "scaled", "tempered"; "gradient" is what holds without a rule
+  /// Of "scaled": every branch of the product hands this times its derivative down. Of "tempered": T, where the
+  /// Jacobian of a softmax is taken at its scores / T.
+  double factor = 1;
 };
 
 /// Weights of one attention and what the score of one step would gain by more of each: rows of `queries` look at those
@@ -89,9 +95,10 @@ struct PullBackRequest {
   bool target = true;   ///< gradients at the target embeddings
   /// Of a forward with a shared prefix: gradients at the first changed row of each text alone, [B,1,T,D].
   bool first_changed_only = false;
-  /// Blocks at whose input gradients are wanted beside those of the embeddings, all from the same sweep; N is the input
-  /// of the final norm.
-  std::vector<std::int64_t> layers;
+  /// Where gradients are wanted beside those of the embeddings, all from the same sweep. It ends at the lowest of them
+  /// when those of the embeddings are not wanted, and then the source has only what comes from there on: states of the
+  /// decoder are no function of it.
+  std::vector<LayerSite> layers;
   /// At most one for each operation. A name that a model doesn't know is an UnknownName; a rule that no operation of
   /// the model was there for is a ConfigError.
   std::vector<BackwardRule> rules;
@@ -106,7 +113,7 @@ struct PullBackRequest {
 struct Gradients {
   Tensor source;               ///< [B,S,T,D] or undefined
   Tensor target;               ///< [B,L,T,D] or undefined; zero where position l cannot influence step t
-  std::vector<Tensor> layers;  ///< one [B,L,T,D] for each layer asked for
+  std::vector<Tensor> layers;  ///< one [B,L,T,D] or [B,S,T,D] for each layer asked for
 };
 
 }  // namespace whence

@@ -51,6 +51,13 @@ inline Work operator-(const Work& after, const Work& before) {
           .backward_rows = after.backward_rows - before.backward_rows};
 }
 
+/// What users of a checkpoint call its modules, with dots between; several names where file formats differ.
+struct ModuleNames {
+  std::vector<std::string> embeddings;      ///< e.g. "model.embed_tokens"
+  std::vector<std::string> decoder_blocks;  ///< e.g. "model.layers", whose children are the blocks by number
+  std::vector<std::string> encoder_blocks;
+};
+
 /// What is known about a loaded checkpoint.
 struct ModelInfo {
   ModelKind kind = ModelKind::decoder_only;
@@ -58,9 +65,13 @@ struct ModelInfo {
   std::string architecture;  ///< name of the architecture file that built it
   std::string class_name;    ///< as the reference ecosystem calls it, e.g. "LlamaForCausalLM"
   std::int64_t layers = 0, heads = 0, hidden = 0, vocabulary = 0;
-  std::int64_t embedding = 0;      ///< width of the embeddings: `hidden`, unless they are projected
-  std::int64_t max_positions = 0;  ///< longest text the checkpoint was made for, tokens
+  std::int64_t encoder_layers = 0;  ///< 0 without an encoder
+  std::int64_t embedding = 0;       ///< width of the embeddings: `hidden`, unless they are projected
+  std::int64_t max_positions = 0;   ///< longest text the checkpoint was made for, tokens
   std::int64_t parameters = 0;
+  std::vector<std::string> activations;  ///< of the feed-forward networks: "relu", "silu", "gelu"...
+  bool gated = false;                    ///< feed-forward networks have gates: activation(gate x) * up x
+  ModuleNames modules;
   std::string dtype;                          ///< of the computation, e.g. "float32"
   std::string weights_format;                 ///< e.g. "gguf Q4_1", "safetensors F32"
   std::optional<std::int64_t> decoder_start;  ///< id that the target of an encoder-decoder begins with

@@ -48,6 +48,13 @@ struct GradientRequest {
   Multiply multiply = Multiply::nothing;
   bool absolute = false;     ///< take absolute values, after everything but the reduction over hidden units
   bool keep_hidden = false;  ///< keep hidden units even where the problem reduces them, to go on computing with them
+  /// Take gradients at the states of these layers in place of the embeddings, at most one of each side, whatever sides
+  /// are attributed. All else then holds for these states: inputs, baselines (the states where the embeddings of these
+  /// sides are at theirs) and paths, along which all of them move. D is the width of the hidden states.
+  std::vector<LayerSite> layers;
+  /// How operations hand their cotangents down. The reference of "deeplift" is a pass over the baseline.
+  std::vector<BackwardRule> rules;
+  bool gap = false;  ///< measure what the products lack; a path multiplied by input minus baseline always does
 };
 
 /// Gradients of every step. A side that is not attributed is undefined.
@@ -56,12 +63,13 @@ struct InputGradients {
   Tensor target;  ///< [B,L,T,D], or [B,L,T]
   /// Dims after T, {"hidden"} or {}: a method hands them on in Attribution::granularity.
   std::vector<std::string> granularity;
+  /// [B,T]: sum of the attributions minus the difference of the scores at the input and at the baseline. Undefined
+  /// unless asked for.
+  Tensor gap;
 };
 
+/// The gap is undefined unless multiplied by input minus baseline; with `one_position` it is the sum over all paths.
 struct PathIntegral : InputGradients {
-  /// [B,T]: sum of the attributions minus the difference of the scores at both ends of the path. With `one_position`
-  /// the sum of this over all paths. Undefined unless multiplied by input minus baseline.
-  Tensor gap;
   /// [B,T]: estimate of the relative error of the attributions of a step, from two halves a and b of the nodes, each
   /// weighed as a whole rule: sum_l |a_l - b_l| / 2 over sum_l |a_l + b_l| / 2, with one number for each token l, the
   /// norm over hidden units where they are kept. The halves are the levels before the last and the last one; of a
@@ -148,6 +156,10 @@ class WHENCE_API Problem {
   /// A moment of the gradients at points of the method's own, each multiplied by its factor; then multiplied, made
   /// absolute and reduced as asked.
   PointGradients gradients(const Points& points, const GradientRequest& request = {}) const;
+  /// The same at the states between all blocks, from one backward: [B,L,T,N+1], or with hidden units [B,L,T,N+1,D];
+  /// granularity {"layer_state"} or {"layer_state", "hidden"}. The first are what goes into the first block, the last
+  /// what comes out of the last one. Multiplies by nothing or by the input; no layers, no gap.
+  InputGradients layer_gradients(const GradientRequest& request = {}) const;
   /// sum_k weight_k * d score_t / d embedding at node k of the path; the rest as for `gradients`.
   PathIntegral integrate(const Path& path, const GradientRequest& request = {}) const;
   /// True when gradients are reduced to the plain sum over hidden units. A method that asks returns such sums, one for

@@ -81,7 +81,8 @@ Value EarlyReduction::record(const Catalogue& catalogue) const {
 
 std::vector<Choice> default_aggregation(const AttributionOutput& output) {
   if (output.sequences.empty()) return {};
-  const std::vector<std::string>& dims = output.sequences.front().granularity;
+  std::vector<std::string> dims = output.sequences.front().granularity;
+  std::erase(dims, "layer_state");
   if (dims.empty()) {
     const auto reduced = reduced_by(output);
     return reduced ? std::vector<Choice>{reduced->stage} : std::vector<Choice>{};

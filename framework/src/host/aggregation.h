@@ -42,8 +42,8 @@ class EarlyReduction final : public HiddenReduction {
 /// Key of `AttributionOutput::info` that tells how hidden units were reduced while attributing.
 inline constexpr char kReducedKey[] = "hidden_reduction";
 
-/// The chain that makes a result token-level: the stage that its hidden units were reduced by, or the norm over hidden
-/// units, or the mean over heads and layers.
+/// The chain that makes a result ready for readers: the stage that its hidden units were reduced by, or the norm over
+/// hidden units, or the mean over heads and layers. States between all blocks stay apart: they are a map of their own.
 std::vector<Choice> default_aggregation(const AttributionOutput& output);
 
 /// Finds the result that an aggregator of pairs names. Throws ConfigError for one that is not there.

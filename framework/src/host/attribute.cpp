@@ -69,12 +69,20 @@ Tensor cropped_rows(const Tensor& rows, std::int64_t index, std::int64_t count, 
   return rows.select(0, index).slice(0, 0, count).slice(1, 0, steps).clone();
 }
 
+/// ", layer 3" for the first layer of a step whose scores are not finite; empty where layers are no dim of `rows`.
+std::string layer_of_broken(const Tensor& rows, std::int64_t step, const std::vector<std::string>& granularity) {
+  const auto dim = std::ranges::find_if(granularity, [](const std::string& name) { return name.starts_with("layer"); });
+  if (dim == granularity.end()) return {};
+  return ", layer " + std::to_string(first_broken_step(rows.select(1, step), 1 + (dim - granularity.begin())));
+}
+
 /// Throws PluginError at the first step whose attribution or score is not finite.
 void require_finite(const SequenceAttribution& sequence, const PreparedText& text, const AttributionSpec& spec) {
   for (const Tensor& rows : {sequence.source_attributions, sequence.target_attributions})
     if (rows.defined())
       if (const std::int64_t step = first_broken_step(rows, 1); step >= 0)
-        throw PluginError(place_of(text, spec, step), "attribute", "the attribution is not finite; nothing was stored");
+        throw PluginError(place_of(text, spec, step) + layer_of_broken(rows, step, sequence.granularity), "attribute",
+                          "the attribution is not finite; nothing was stored");
   for (const auto& [name, scores] : sequence.step_scores)
     if (const std::int64_t step = first_broken_step(scores, 0); step >= 0)
       throw PluginError(place_of(text, spec, step), "score", "the step score '" + name + "' is not a finite number");
@@ -136,6 +144,17 @@ std::int64_t bytes_of(const AttributionOutput& output) {
   return bytes;
 }
 
+/// What a method makes of a problem. An error of the model, e.g. numbers that are not finite, gets the method's name.
+Attribution attribute_with(const Method& method, const Problem& problem, const std::string& name) {
+  const std::string place = "method '" + name + "'";
+  try {
+    return method.attribute(problem);
+  } catch (const ModelError& error) {
+    if (std::string_view(error.what()).starts_with(place)) throw;
+    throw ModelError(place + ", " + error.what());
+  }
+}
+
 /// An attribution in the making.
 struct Making {
   const Model& model;
@@ -168,8 +187,9 @@ void Making::add(const PreparedText* first, const PreparedText* last) {
       options.progress(steps_done + (total > 0 ? batch_steps * done / total : 0), all_steps);
     };
   const Problem problem(model, *tools.score, std::move(sequences), problem_options);
-  const Attribution attribution = tools.method->attribute(problem);
-  reduced = reduced || (problem.reduced_hidden_units() && attribution.granularity.empty());
+  const Attribution attribution = attribute_with(*tools.method, problem, spec.method.name);
+  const bool keeps_hidden = std::ranges::find(attribution.granularity, "hidden") != attribution.granularity.end();
+  reduced = reduced || (problem.reduced_hidden_units() && !keeps_hidden);
   may_stop_early = may_stop_early || problem.may_stop_early();
   for (const std::string& note : attribution.notes)
     if (std::find(notes.begin(), notes.end(), Value(note)) == notes.end()) notes.push_back(Value(note));

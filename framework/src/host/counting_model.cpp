@@ -5,6 +5,8 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
+
 #include "counting.h"
 #include "host/tensor_memory.h"
 #include "pass_plan.h"
@@ -81,6 +83,10 @@ Forward CountingModel::forward(const Inputs& inputs, const ForwardRequest& reque
       result.cross_attentions = at::zeros({batch, info.layers, info.heads, length, source});
     }
   }
+  for (const LayerSite& site : request.sites) {
+    const PaddedIds& ids = site.stack == Side::source ? inputs.source : inputs.target;
+    result.states.push_back(at::zeros({batch, ids.ids.size(1), info.hidden}));
+  }
   if (request.layer_states)
     for (std::int64_t n = 0; n <= info.layers; ++n)
       result.layer_states.push_back(at::zeros({batch, length, info.hidden}));
@@ -101,8 +107,9 @@ Gradients CountingModel::pull_back(const Forward& forward, const Cotangents& cot
   const std::int64_t batch = cotangents.logits.size(0), steps = cotangents.logits.size(1), hidden = info().embedding;
   const Tensor asked = trace.positions.narrow(1, cotangents.first_step, steps);
   Tensor rows_of_steps = asked + 1 - trace.first_changed.unsqueeze(1);
-  if (trace.source_lengths.defined() && (request.source || request.attentions))
-    rows_of_steps = rows_of_steps + trace.source_lengths.unsqueeze(1);
+  const bool of_source = request.source || request.attentions ||
+                         std::ranges::find(request.layers, Side::source, &LayerSite::stack) != request.layers.end();
+  if (trace.source_lengths.defined() && of_source) rows_of_steps = rows_of_steps + trace.source_lengths.unsqueeze(1);
   const std::int64_t rows = total(rows_of_steps.masked_fill(asked < 0, 0));
   ++work_.backward_passes;
   work_.backward_rows += rows;
@@ -113,8 +120,9 @@ Gradients CountingModel::pull_back(const Forward& forward, const Cotangents& cot
   const std::int64_t target_rows = request.first_changed_only ? 1 : trace.length;
   if (request.target) result.target = at::zeros({batch, target_rows, steps, hidden});
   if (request.source && trace.source_length > 0) result.source = at::zeros({batch, trace.source_length, steps, hidden});
-  for (std::size_t i = 0; i < request.layers.size(); ++i)
-    result.layers.push_back(at::zeros({batch, trace.length, steps, info().hidden}));
+  for (const LayerSite& site : request.layers)
+    result.layers.push_back(
+        at::zeros({batch, site.stack == Side::source ? trace.source_length : trace.length, steps, info().hidden}));
   if (request.attentions) show_attentions(info(), trace, asked, cotangents.first_step, request.attentions);
   return result;
 }

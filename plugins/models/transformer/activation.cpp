@@ -15,4 +15,9 @@ Activation activation_of(std::size_t index) {
   return kActivations[index];
 }
 
+const char* name_of(Activation activation) {
+  static constexpr const char* kNames[] = {"silu", "gelu", "gelu_tanh", "relu", "relu2"};
+  return kNames[static_cast<std::size_t>(activation)];
+}
+
 }  // namespace whence::transformer

@@ -246,6 +246,7 @@ class GroupPullBack {
     std::vector<T> key_sums((end - first) * length * padded, T(0)), value_sums(key_sums.size(), T(0));
     std::vector<T> weights(kRowsPerTile * panels_of(length) * kPanelWidth), scores(weights.size());
     std::vector<T> slopes(shape_.softcap > 0 ? weights.size() : 0);
+    std::vector<T> tempered(rules_.softmax_temperature != 1 ? weights.size() : 0);
     std::vector<T> outer(kRowsPerTile * padded), turned(kRowsPerTile * padded);
     RowPanels<T> queries(kRowsPerTile, head), outer_panels(kRowsPerTile, head);
     const T factor = static_cast<T>(rules_.product_factor);
@@ -263,6 +264,7 @@ class GroupPullBack {
         const T* query = in_ + (segment_.row + tile - segment_.start) * shape_.width() + h * head;
         weights_of_tile(shape_, bias_, segment_, key_columns_, query, h, tile, tile_end - tile, range, weights.data(),
                         slopes.empty() ? nullptr : slopes.data());
+        if (!tempered.empty()) temper(weights.data(), tile_end - tile, range.width(), tempered.data());
         for (std::int64_t i = 0; i < tile_end - tile; ++i) queries.set(i, query + i * shape_.width());
         for (std::int64_t k = first; k < end; ++k) {
           const std::int64_t position = text.position[static_cast<std::size_t>(k)];
@@ -285,10 +287,10 @@ class GroupPullBack {
           for (std::int64_t p = range.first_panel; p < range.end_panel; ++p)
             kernels<T>().product(outer.data(), padded, 1, count, value_columns_.panel(p), head,
                                  scores.data() + (p - range.first_panel) * kPanelWidth, width, false);
+          const T* soft = tempered.empty() ? tile_weights : tempered.data() + skipped * width;
           for (std::int64_t i = 0; i < count; ++i) {
             T* row = scores.data() + i * width;
-            kernels<T>().softmax_pull_back(tile_weights + i * width, row, factor * static_cast<T>(shape_.scale), width,
-                                           row);
+            kernels<T>().softmax_pull_back(soft + i * width, row, factor * static_cast<T>(shape_.scale), width, row);
             if (!slopes.empty()) kernels<T>().multiply(row, slopes.data() + (skipped + i) * width, width, row);
           }
           // d key_j += sum_i d score_ij q_i, and d q_i = sum_j d score_ij k_j
@@ -319,6 +321,17 @@ class GroupPullBack {
   }
 
  private:
+  /// softmax(scores / temperature) of `rows` rows of weights softmax(scores): their power, divided by its sum.
+  void temper(const T* weights, std::int64_t rows, std::int64_t width, T* tempered) const {
+    const T power = static_cast<T>(1 / rules_.softmax_temperature);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      T* row = tempered + i * width;
+      T sum = 0;
+      for (std::int64_t j = 0; j < width; ++j) sum += row[j] = std::pow(weights[i * width + j], power);
+      kernels<T>().scale(row, 1 / sum, width, row);
+    }
+  }
+
   const AttentionShape& shape_;
   const ScoreBias<T>* bias_;
   const AttentionRules& rules_;

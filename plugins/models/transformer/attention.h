@@ -72,8 +72,9 @@ class KeyValueRows {
 
 /// How the backward of attention departs from the derivative.
 struct AttentionRules {
-  bool frozen_softmax = false;  ///< weights are constants
-  double product_factor = 1;    ///< of the cotangents of both branches of q k and of weights * values
+  bool frozen_softmax = false;     ///< weights are constants
+  double product_factor = 1;       ///< of the cotangents of both branches of q k and of weights * values
+  double softmax_temperature = 1;  ///< the Jacobian of the softmax is taken at scores / temperature
 };
 
 /// Cotangents that are carried through one text together: some steps, by ascending position that they are read at.

@@ -9,7 +9,8 @@
 namespace whence::transformer {
 namespace {
 
-constexpr const char *kGradient = "gradient", *kFrozen = "frozen", *kDeepLift = "deeplift", *kScaled = "scaled";
+constexpr const char *kGradient = "gradient", *kFrozen = "frozen", *kDeepLift = "deeplift", *kScaled = "scaled",
+                     *kTempered = "tempered";
 
 /// Every operation with the rules it knows.
 struct Operation {
@@ -20,7 +21,7 @@ struct Operation {
 const std::vector<Operation>& operations() {
   static const std::vector<Operation> kOperations = {{"norm", {kGradient, kFrozen}},
                                                      {"activation", {kGradient, kDeepLift}},
-                                                     {"softmax", {kGradient, kFrozen}},
+                                                     {"softmax", {kGradient, kFrozen, kTempered}},
                                                      {"attention_product", {kGradient, kScaled}},
                                                      {"gate_product", {kGradient, kScaled}}};
   return kOperations;
@@ -46,6 +47,13 @@ double factor_of(const BackwardRule& rule) {
   return rule.factor;
 }
 
+double temperature_of(const BackwardRule& rule) {
+  if (!std::isfinite(rule.factor) || rule.factor <= 0)
+    throw ConfigError("backward rule tempered of " + rule.operation + ": expected a temperature above 0, found " +
+                      std::to_string(rule.factor));
+  return rule.factor;
+}
+
 /// Whether `holds` is true of some layer with its stack.
 template <class Holds>
 bool any_layer(const std::vector<const StackConfig*>& stacks, const Holds& holds) {
@@ -58,13 +66,13 @@ bool has_experts(const std::vector<const StackConfig*>& stacks) {
   return any_layer(stacks, [](const StackConfig&, const LayerConfig& layer) { return layer.experts; });
 }
 
+}  // namespace
+
 bool has_gates(const std::vector<const StackConfig*>& stacks) {
   return any_layer(stacks, [](const StackConfig& stack, const LayerConfig& layer) {
     return layer.experts ? stack.experts.each.gated : stack.mlp.gated;
   });
 }
-
-}  // namespace
 
 DecoderRules read_rules(const std::vector<BackwardRule>& rules, const std::vector<const StackConfig*>& stacks,
                         const PassTrace* reference) {
@@ -79,7 +87,8 @@ DecoderRules read_rules(const std::vector<BackwardRule>& rules, const std::vecto
       throw ConfigError("backward rule " + rule.rule +
                         " of gate_product: the feed-forward networks of the model have no gates; leave the rule out");
     if (rule.operation == "norm") result.frozen_norms = true;
-    if (rule.operation == "softmax") result.attention.frozen_softmax = true;
+    if (rule.rule == kTempered) result.attention.softmax_temperature = temperature_of(rule);
+    if (rule.operation == "softmax") result.attention.frozen_softmax = rule.rule == kFrozen;
     if (rule.operation == "attention_product") result.attention.product_factor = factor_of(rule);
     if (rule.operation == "gate_product") result.gate_factor = factor_of(rule);
     if (rule.rule == kDeepLift) {

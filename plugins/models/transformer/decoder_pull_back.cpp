@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "finite.h"
+
 namespace whence::transformer {
 namespace {
 
@@ -152,9 +154,10 @@ class DecoderSweep {
         attentions_(attentions),
         positions_(decoder, trace.stack.lengths, trace.stack.layout) {}
 
-  /// From the cotangents of the read rows, [S',D]; keep(layer, c) is shown those of every block's input.
+  /// From the cotangents of the read rows, [S',D], through the blocks down to `lowest`; keep(layer, c) is shown those
+  /// of every block's input.
   template <class Keep>
-  Tensor run(Tensor c, const PackedRows* source, Tensor& of_source, const Keep& keep) const {
+  Tensor run(Tensor c, std::int64_t lowest, const PackedRows* source, Tensor& of_source, const Keep& keep) const {
     const PackedRows& packed = packing_.packed();
     const RowLayout& layout = trace_.stack.layout;
     const auto count = static_cast<std::int64_t>(trace_.stack.blocks.size());
@@ -164,7 +167,7 @@ class DecoderSweep {
     BackwardMatrices<T> scratch;
     Tensor heads = at::empty({packed.rows(), decoder_.shape(0).attention.width()}, c.options());
     Tensor queries = at::empty({crosses ? packed.rows() : 0, decoder_.shape(0).cross.queries()}, c.options());
-    for (std::int64_t i = count - 1; i >= 0; --i) {
+    for (std::int64_t i = count - 1; i >= lowest; --i) {
       const auto layer = static_cast<std::size_t>(i);
       const BlockShape& shape = decoder_.shape(layer);
       const BlockTrace& traced = trace_.stack.blocks[layer];
@@ -196,9 +199,10 @@ class DecoderSweep {
       attention_pull_back<T>(shape.attention, positions_.bias(layer), rules.attention, layout, layer, traced.heads,
                              packed.texts, read_only, mixed, heads);
       block.through_heads(heads, c, packed.traced, positions_.angles(layer));
+      require_finite_gradients<T>(c, i);
       keep(i, c);
     }
-    return decoder_.to_embeddings(std::move(c), packed.traced, trace_.stack, rules_.frozen_norms);
+    return c;
   }
 
  private:
@@ -210,17 +214,21 @@ class DecoderSweep {
   PassPositions<T> positions_;
 };
 
-/// From the cotangents [C,D] of an encoder's states to those of its embeddings.
-template <class T>
+/// From the cotangents [C,D] of an encoder's states to those of the input of block `lowest`; keep as above.
+template <class T, class Keep>
 Tensor through_encoder(const Stack<T>& encoder, const SourceTrace& trace, const PackedRows& packed, Tensor c,
-                       const DecoderRules& rules, const AttentionVisitor& attentions) {
+                       std::int64_t lowest, const DecoderRules& rules, const AttentionVisitor& attentions,
+                       const Keep& keep) {
   const RowLayout& layout = trace.stack.layout;
   const PassPositions<T> positions(encoder, trace.stack.lengths, layout);
   const StackTrace* reference = rules.reference ? &rules.reference->source->stack : nullptr;
   c = encoder.through_final_norm(c, packed.traced, trace.final_norm, rules.frozen_norms);
   BackwardMatrices<T> scratch;
   Tensor heads = at::empty({packed.rows(), encoder.shape(0).attention.width()}, c.options());
-  for (std::size_t layer = encoder.layers(); layer-- > 0;) {
+  const auto count = static_cast<std::int64_t>(encoder.layers());
+  keep(count, c);
+  for (std::int64_t i = count - 1; i >= lowest; --i) {
+    const auto layer = static_cast<std::size_t>(i);
     const BlockShape& shape = encoder.shape(layer);
     const BlockTrace& traced = trace.stack.blocks[layer];
     const BlockRules own = rules_of(rules, reference, layer);
@@ -228,39 +236,53 @@ Tensor through_encoder(const Stack<T>& encoder, const SourceTrace& trace, const 
                                  traced, own);
     const Tensor mixed = block.through_mlp(c, packed.traced);
     if (attentions)
-      visit_attention_gradients<T>(
-          shape.attention, positions.bias(layer), own.attention, layout, layer, traced.heads, packed.texts, false,
-          mixed, {.queries = Side::source, .keys = Side::source, .layer = static_cast<std::int64_t>(layer)},
-          attentions);
+      visit_attention_gradients<T>(shape.attention, positions.bias(layer), own.attention, layout, layer, traced.heads,
+                                   packed.texts, false, mixed,
+                                   {.queries = Side::source, .keys = Side::source, .layer = i}, attentions);
     attention_pull_back<T>(shape.attention, positions.bias(layer), own.attention, layout, layer, traced.heads,
                            packed.texts, false, mixed, heads);
     block.through_heads(heads, c, packed.traced, positions.angles(layer));
+    require_finite_gradients<T>(c, i);
+    keep(i, c);
   }
-  return encoder.to_embeddings(std::move(c), packed.traced, trace.stack, rules.frozen_norms);
+  return c;
+}
+
+/// keep(layer, c) for a sweep: what is asked for of a layer's cotangents.
+auto keeper(const PullBackEnds& ends, PackedCotangents& result) {
+  result.layers.resize(ends.layers.size());
+  return [&ends, &result](std::int64_t layer, const Tensor& c) {
+    for (std::size_t i = 0; i < ends.layers.size(); ++i)
+      if (ends.layers[i] == layer) result.layers[i] = c.clone();
+  };
 }
 
 }  // namespace
 
+std::int64_t PullBackEnds::lowest(std::int64_t first, std::int64_t count) const {
+  if (embeddings) return 0;
+  std::int64_t result = count;
+  for (const std::int64_t layer : layers) result = std::min(result, layer);
+  return any() ? result : first;
+}
+
 template <class T>
 PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const PassTrace& trace,
-                     const Tensor& cotangents, std::int64_t first_step, const std::vector<std::int64_t>& layers,
-                     const DecoderRules& rules, const AttentionVisitor& attentions) {
+                     const Tensor& cotangents, std::int64_t first_step, const PullBackEnds& target,
+                     const PullBackEnds& source_ends, const DecoderRules& rules, const AttentionVisitor& attentions) {
   std::vector<std::int64_t> read;
   for (std::int64_t i = 0; i < std::ssize(trace.read); ++i) {
     const std::int64_t step = trace.read[static_cast<std::size_t>(i)].step;
     if (step >= first_step && step < first_step + cotangents.size(1)) read.push_back(i);
   }
   PulledBack result;
-  result.target.layers.resize(layers.size());
+  const auto keep = keeper(target, result.target), keep_source = keeper(source_ends, result.source);
   if (read.empty()) return result;
   const Packing packing(trace, read, first_step);
-  const auto keep = [&](std::int64_t layer, const Tensor& c) {
-    for (std::size_t i = 0; i < layers.size(); ++i)
-      if (layers[i] == layer) result.target.layers[i] = c.clone();
-  };
   Tensor c = at_read_rows(decoder, trace, packing, cotangents, first_step, rules.frozen_norms);
   const auto layer_count = static_cast<std::int64_t>(trace.stack.blocks.size());
-  if (std::find(layers.begin(), layers.end(), layer_count) != layers.end()) keep(layer_count, spread(c, packing));
+  require_finite<T>(c, "head: gradients of hidden states");
+  if (std::ranges::find(target.layers, layer_count) != target.layers.end()) keep(layer_count, spread(c, packing));
 
   std::optional<PackedRows> source;
   Tensor of_source;
@@ -268,21 +290,32 @@ PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const P
     source = over_sources(packing.packed(), *trace.source);
     of_source = at::zeros({source->rows(), encoder->config().hidden}, c.options());
   }
+  // Attentions are shown of every block that the pass went through.
+  const auto lowest = [&](const PullBackEnds& ends, const StackTrace& traced) {
+    return attentions ? traced.first_block : ends.lowest(traced.first_block, std::ssize(traced.blocks));
+  };
   const DecoderSweep<T> sweep(decoder, trace, packing, rules, attentions);
-  result.target.embeddings = sweep.run(std::move(c), source ? &*source : nullptr, of_source, keep);
+  c = sweep.run(std::move(c), lowest(target, trace.stack), source ? &*source : nullptr, of_source, keep);
+  if (target.embeddings)
+    result.target.embeddings =
+        decoder.to_embeddings(std::move(c), packing.packed().traced, trace.stack, rules.frozen_norms);
   result.target.rows = packing.packed().rows();
   result.target.texts = packing.packed().texts;
   if (!encoder) return result;
-  result.source.embeddings = through_encoder(*encoder, *trace.source, *source, std::move(of_source), rules, attentions);
+  const StackTrace& traced = trace.source->stack;
+  c = through_encoder(*encoder, *trace.source, *source, std::move(of_source), lowest(source_ends, traced), rules,
+                      attentions, keep_source);
+  if (source_ends.embeddings)
+    result.source.embeddings = encoder->to_embeddings(std::move(c), source->traced, traced, rules.frozen_norms);
   result.source.rows = source->rows();
   result.source.texts = std::move(source->texts);
   return result;
 }
 
 template PulledBack pull_back(const Decoder<float>&, const Stack<float>*, const PassTrace&, const Tensor&, std::int64_t,
-                              const std::vector<std::int64_t>&, const DecoderRules&, const AttentionVisitor&);
+                              const PullBackEnds&, const PullBackEnds&, const DecoderRules&, const AttentionVisitor&);
 template PulledBack pull_back(const Decoder<double>&, const Stack<double>*, const PassTrace&, const Tensor&,
-                              std::int64_t, const std::vector<std::int64_t>&, const DecoderRules&,
+                              std::int64_t, const PullBackEnds&, const PullBackEnds&, const DecoderRules&,
                               const AttentionVisitor&);
 
 }  // namespace whence::transformer

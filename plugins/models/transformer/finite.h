@@ -29,4 +29,16 @@ void require_finite_inputs(const Tensor& x) {
   require_finite<T>(x, "input embeddings");
 }
 
+/// The same for states that are given to a block.
+template <class T>
+void require_finite_inputs(const Tensor& x, std::int64_t block) {
+  require_finite<T>(x, "layer " + std::to_string(block) + ": given states");
+}
+
+/// The same for the cotangents of what goes into a block.
+template <class T>
+void require_finite_gradients(const Tensor& c, std::int64_t block) {
+  require_finite<T>(c, "layer " + std::to_string(block) + ": gradients of hidden states");
+}
+
 }  // namespace whence::transformer

@@ -1,5 +1,6 @@
 #include "pass_layout.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -119,6 +120,13 @@ Tensor padded(const Tensor& rows, const RowLayout& layout, std::int64_t longest)
           .narrow(0, segment.start, segment.count)
           .copy_(rows.narrow(0, segment.row, segment.count));
   return result;
+}
+
+Tensor packed(const Tensor& all, const RowLayout& layout) {
+  std::vector<Tensor> parts;
+  for (const Segment& segment : layout.segments)
+    parts.push_back(all.select(0, segment.text).narrow(0, segment.start, segment.count));
+  return at::cat(parts);
 }
 
 Tensor unpacked(const PackedCotangents& packed, const Tensor& rows, std::int64_t width, const RowLayout& layout,

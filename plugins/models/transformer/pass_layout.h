@@ -41,6 +41,9 @@ void place(std::vector<ReadRow>& read, const RowLayout& layout);
 /// Rows [R,D] of a pass as [B,L,D], zeros where there is none.
 Tensor padded(const Tensor& rows, const RowLayout& layout, std::int64_t longest);
 
+/// The rows [R,...] of a pass, of [B,L,...].
+Tensor packed(const Tensor& all, const RowLayout& layout);
+
 /// Packed cotangents [C,D] as [B,L,T,D]; with `first_changed_only` [B,1,T,D], the first row of each segment.
 Tensor unpacked(const PackedCotangents& packed, const Tensor& rows, std::int64_t width, const RowLayout& layout,
                 std::int64_t longest, std::int64_t steps, bool first_changed_only);

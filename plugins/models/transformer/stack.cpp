@@ -120,6 +120,17 @@ Tensor Stack<T>::to_embeddings(Tensor c, const std::vector<std::int64_t>& rows, 
 
 template <class T>
 Tensor Stack<T>::run(const Tensor& embeddings, const StackPass& pass) const {
+  return run_blocks(0, first_states(embeddings, pass.layout, pass.trace), pass);
+}
+
+template <class T>
+Tensor Stack<T>::run_from(std::int64_t first_block, const Tensor& states, const StackPass& pass) const {
+  require_finite_inputs<T>(states, first_block);
+  return run_blocks(static_cast<std::size_t>(first_block), states.clone(), pass);
+}
+
+template <class T>
+Tensor Stack<T>::run_blocks(std::size_t first_block, Tensor x, const StackPass& pass) const {
   const RowLayout& layout = pass.layout;
   const PassPositions<T> positions(*this, pass.lengths, layout);
   const std::int64_t longest = *std::max_element(pass.lengths.begin(), pass.lengths.end());
@@ -129,6 +140,7 @@ Tensor Stack<T>::run(const Tensor& embeddings, const StackPass& pass) const {
   if (pass.trace) {
     pass.trace->layout = layout;
     pass.trace->lengths = pass.lengths;
+    pass.trace->first_block = static_cast<std::int64_t>(first_block);
     pass.trace->blocks.resize(shapes_.size());
   }
   if (pass.keep) {
@@ -139,14 +151,20 @@ Tensor Stack<T>::run(const Tensor& embeddings, const StackPass& pass) const {
       pass.keep->length.push_back(segment.count);
     }
   }
-  Tensor x = first_states(embeddings, layout, pass.trace);
+  const auto show = [&](std::size_t block) {
+    if (!pass.states) return;
+    for (std::size_t k = 0; k < pass.states->blocks.size(); ++k)
+      if (pass.states->blocks[k] == static_cast<std::int64_t>(block)) pass.states->rows[k] = x.clone();
+  };
+  if (pass.states) pass.states->rows.resize(pass.states->blocks.size());
   const auto weights_of = [&](std::vector<Tensor>* all, std::int64_t keys) -> Tensor* {
     if (!all) return nullptr;
     return &all->emplace_back(
         at::zeros({std::ssize(layout.segments), config_.attention.heads, longest, keys}, x.options()));
   };
   ForwardMatrices<T> scratch;
-  for (std::size_t i = 0; i < shapes_.size(); ++i) {
+  for (std::size_t i = first_block; i < shapes_.size(); ++i) {
+    show(i);
     const BlockForward<T> block(shapes_[i], blocks_.weights()[i], blocks_.forward(i, scratch));
     BlockTrace* trace = pass.trace ? &pass.trace->blocks[i] : nullptr;
     if (pass.block_inputs) pass.block_inputs->push_back(x.clone());
@@ -162,6 +180,7 @@ Tensor Stack<T>::run(const Tensor& embeddings, const StackPass& pass) const {
     block.finish(mixed, x, trace);
     require_finite_states<T>(x, i);
   }
+  show(shapes_.size());
   return x;
 }
 

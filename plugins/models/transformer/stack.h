@@ -15,7 +15,14 @@ struct StackTrace {
   RowLayout layout;
   std::vector<std::int64_t> lengths;
   NormTrace embedding_norm;
-  std::vector<BlockTrace> blocks;
+  std::int64_t first_block = 0;    ///< where the pass began
+  std::vector<BlockTrace> blocks;  ///< of all blocks; those before the first are empty
+};
+
+/// States at the inputs of some blocks, N being what comes out of the last one.
+struct StackStates {
+  std::vector<std::int64_t> blocks;
+  std::vector<Tensor> rows;  ///< [R,D] each
 };
 
 /// What a pass through the blocks runs over and is to bring along.
@@ -26,6 +33,7 @@ struct StackPass {
   std::vector<Tensor>* attentions = nullptr;  ///< takes N tensors [B,H,L,L], L the longest text
   std::vector<Tensor>* cross_attentions = nullptr;  ///< takes N tensors [B,H,L,S], S the longest source
   std::vector<Tensor>* block_inputs = nullptr;      ///< takes N tensors [R,D]
+  StackStates* states = nullptr;                    ///< takes those that it names
   StackTrace* trace = nullptr;
   KeyValues* keep = nullptr;  ///< takes keys and values of all rows
 };
@@ -75,6 +83,8 @@ class Stack {
   /// The blocks over embeddings [R,E]: what comes out of the last one, [R,D]. Throws ModelError when numbers are not
   /// finite, naming the first layer where they are not.
   Tensor run(const Tensor& embeddings, const StackPass& pass) const;
+  /// The same over states [R,D], from block `first_block` on, which may be N.
+  Tensor run_from(std::int64_t first_block, const Tensor& states, const StackPass& pass) const;
   /// Keys and values [R',2 KV*head] that every layer makes of the states [R',D'] of a source.
   std::vector<Tensor> cross_key_values(const Tensor& states) const;
   /// The final norm, [n,D]; fills `trace` unless it is null.
@@ -85,6 +95,7 @@ class Stack {
 
  private:
   void add_positions(const RowLayout& layout, Tensor& x) const;
+  Tensor run_blocks(std::size_t first_block, Tensor x, const StackPass& pass) const;
   Tensor norm_rows(const Norm& norm, const Tensor& rows, NormTrace* trace) const;
 
   StackConfig config_;

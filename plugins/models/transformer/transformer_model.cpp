@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -15,6 +14,7 @@
 #include "backward_rules.h"
 #include "cached_decoder.h"
 #include "checkpoint_generation.h"
+#include "module_names.h"
 #include "padded_batch.h"
 #include "pass_layout.h"
 #include "stack_weights.h"
@@ -108,6 +108,14 @@ std::vector<std::int64_t> own_sources(std::size_t texts) {
   return sources;
 }
 
+/// Throws std::invalid_argument for a place before the block that a pass began at.
+void check_begins(const StackTrace& trace, const PullBackEnds& ends) {
+  const auto before = [&](std::int64_t layer) { return layer < trace.first_block; };
+  if (trace.first_block > 0 && (ends.embeddings || std::ranges::any_of(ends.layers, before)))
+    throw std::invalid_argument("a pass that begins at layer " + std::to_string(trace.first_block) +
+                                " has no gradients before it");
+}
+
 const ModelTrace* trace_of(const Forward& forward, const Model& model) {
   return forward.trace && forward.trace->belongs_to(model) ? static_cast<const ModelTrace*>(forward.trace.get())
                                                            : nullptr;
@@ -134,12 +142,22 @@ TransformerModel::TransformerModel(const Checkpoint& checkpoint, const ModelRequ
   info_.architecture = checkpoint.architecture().name;
   info_.class_name = checkpoint.class_name();
   info_.layers = std::ssize(decoder.layers);
+  info_.encoder_layers = config.encoder ? std::ssize(config.encoder->layers) : 0;
   info_.heads = decoder.attention.heads;
   info_.hidden = decoder.hidden;
   info_.embedding = decoder.width;
   info_.vocabulary = decoder.vocabulary;
   info_.max_positions = decoder.positions;
   info_.parameters = reader.parameters();
+  std::vector<const StackConfig*> stacks{&decoder};
+  if (config.encoder) stacks.push_back(&*config.encoder);
+  for (const StackConfig* own : stacks)
+    for (const LayerConfig& layer : own->layers) {
+      const std::string name = name_of(layer.experts ? own->experts.each.activation : own->mlp.activation);
+      if (std::ranges::find(info_.activations, name) == info_.activations.end()) info_.activations.push_back(name);
+    }
+  info_.gated = has_gates(stacks);
+  info_.modules = module_names(checkpoint.architecture());
   info_.dtype = request.dtype;
   info_.weights_format = checkpoint.weights_format();
   info_.eos = checkpoint.eos();
@@ -191,7 +209,7 @@ Generation TransformerModel::generate(const Inputs& inputs, const GenerationConf
     prompts.emplace_back(first, first + lengths[b]);
   }
   SourceTrace source;
-  if (encoder_) encode(inputs, false, nullptr, source);
+  if (encoder_) encode(inputs, false, nullptr, nullptr, source);
   CachedDecoder scorer(*decoder_, encoder_ ? &source.key_values : nullptr);
   return generate_texts(scorer, info_, tokenizer_->on(Side::target), prompts, config, progress);
 }
@@ -215,23 +233,57 @@ Tensor TransformerModel::input_rows(const Inputs& inputs, Side side, const RowLa
   if (given && embeddings.sizes() != at::IntArrayRef({batch, longest, own.config().width}))
     throw std::invalid_argument("expected embeddings [B,L,E] that fit the ids");
   const Tensor all = given ? embeddings.detach() : checked_ids(ids, padding_mask(lengths, longest), own.vocabulary());
-  std::vector<Tensor> parts;
-  for (const Segment& segment : layout.segments)
-    parts.push_back(all.select(0, segment.text).narrow(0, segment.start, segment.count));
-  const Tensor rows = at::cat(parts);
+  const Tensor rows = packed(all, layout);
   return given ? rows.to(at::kFloat) : own.embed(rows);
 }
 
-void TransformerModel::encode(const Inputs& inputs, bool traced, std::vector<Tensor>* attentions,
+Tensor TransformerModel::run_stack(const Inputs& inputs, Side side, const StackPass& pass) const {
+  const Stack<float>& own = stack(side);
+  const LayerStates& given = side == Side::target ? inputs.target_states : inputs.source_states;
+  if (!given.defined()) return own.run(input_rows(inputs, side, pass.layout, pass.lengths), pass);
+  return own.run_from(given.block, packed(given.states.detach().to(at::kFloat), pass.layout), pass);
+}
+
+void TransformerModel::check_site(const LayerSite& site) const {
+  const std::int64_t layers = std::ssize(stack(site.stack).config().layers);
+  if (site.block < 0 || site.block > layers)
+    throw ConfigError("layer " + std::to_string(site.block) + " is not in the model; expected 0 to " +
+                      std::to_string(layers) + ", where " + std::to_string(layers) + " is the input of the final norm");
+}
+
+void TransformerModel::check_states(const Inputs& inputs, const ForwardRequest& request) const {
+  for (const LayerSite& site : request.sites) check_site(site);
+  for (const Side side : {Side::source, Side::target}) {
+    const bool target = side == Side::target;
+    const LayerStates& given = target ? inputs.target_states : inputs.source_states;
+    if (!given.defined()) continue;
+    check_site({side, given.block});
+    const PaddedIds& ids = target ? inputs.target : inputs.source;
+    if (given.states.sizes() != at::IntArrayRef({ids.ids.size(0), ids.ids.size(1), stack(side).config().hidden}))
+      throw std::invalid_argument("expected states [B,L,D] that fit the ids");
+    if ((target ? inputs.target_embeddings : inputs.source_embeddings).defined())
+      throw std::invalid_argument("a stack begins with embeddings or with states, not with both");
+    if (request.attentions || request.layer_states || request.keep_prefix || request.shared)
+      throw std::invalid_argument("a pass that begins with states has neither other captures nor prefixes");
+    for (const LayerSite& site : request.sites)
+      if (site.stack == side && site.block < given.block)
+        throw std::invalid_argument("a pass has no states before the block that it begins at");
+  }
+  if (request.shared && !request.sites.empty())
+    throw std::invalid_argument("a pass with a shared prefix captures no states");
+}
+
+void TransformerModel::encode(const Inputs& inputs, bool traced, std::vector<Tensor>* attentions, StackStates* shown,
                               SourceTrace& source) const {
   const auto lengths = checked_lengths(inputs.source, encoder_->config().positions);
   RowLayout layout = whole_texts(lengths);
   pass_over(inputs.source.unseen, layout);
   StackPass pass{layout, lengths};
   pass.attentions = attentions;
+  pass.states = shown;
   if (traced) pass.trace = &source.stack;
-  const Tensor states = encoder_->final_states(encoder_->run(input_rows(inputs, Side::source, layout, lengths), pass),
-                                               traced ? &source.final_norm : nullptr);
+  const Tensor states =
+      encoder_->final_states(run_stack(inputs, Side::source, pass), traced ? &source.final_norm : nullptr);
   source.key_values = source_key_values(states, layout);
 }
 
@@ -253,6 +305,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   const std::int64_t batch = inputs.target.ids.size(0), longest = inputs.target.ids.size(1);
   if (!request.positions.defined() || request.positions.dim() != 2 || request.positions.size(0) != batch)
     throw std::invalid_argument("expected positions [B,T]");
+  check_states(inputs, request);
   const bool captures = request.attentions || request.layer_states;
   const ModelTrace* base = nullptr;
   if (request.shared) {
@@ -291,6 +344,10 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   StackPass pass{layout, lengths};
   if (request.attentions) pass.attentions = &attentions;
   if (request.layer_states) pass.block_inputs = &block_inputs;
+  StackStates of_target, of_source;
+  for (const LayerSite& site : request.sites)
+    (site.stack == Side::target ? of_target : of_source).blocks.push_back(site.block);
+  if (!of_target.blocks.empty()) pass.states = &of_target;
   if (request.trace) pass.trace = &trace->pass.stack;
   if (request.keep_prefix) pass.keep = &trace->key_values;
 
@@ -304,7 +361,8 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
         const auto source_lengths = checked_lengths(inputs.source, encoder_->config().positions);
         source.seen_from = behind_sources(layout, kept, shared_sources(request.shared, kept, source_lengths));
       } else {
-        encode(inputs, request.trace, request.attentions ? &source_attentions : nullptr, source);
+        encode(inputs, request.trace, request.attentions ? &source_attentions : nullptr,
+               of_source.blocks.empty() ? nullptr : &of_source, source);
         source.seen_from = behind_sources(layout, source.key_values, own_sources(lengths.size()));
         pass_over(inputs.source.unseen, source.seen_from);
         for (const std::int64_t length : source.key_values.length) counters_.forward_rows += length;
@@ -313,7 +371,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
       if (request.attentions) pass.cross_attentions = &cross_attentions;
       trace->longest_source = inputs.source.ids.size(1);
     }
-    const Tensor states = decoder_->run(input_rows(inputs, Side::target, layout, lengths), pass);
+    const Tensor states = run_stack(inputs, Side::target, pass);
     ++counters_.forward_passes;
     counters_.forward_rows += layout.rows();
     if (!read.empty()) {
@@ -337,6 +395,18 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
       result.layer_states.push_back(padded(decoder_->final_states(states), layout, longest));
     }
   }
+  auto shown = of_target.rows.begin(), shown_source = of_source.rows.begin();
+  for (const LayerSite& site : request.sites) {
+    const std::int64_t width = stack(site.stack).config().hidden;
+    if (layout.rows() == 0)
+      result.states.push_back(
+          at::zeros({batch, site.stack == Side::target ? longest : inputs.source.ids.size(1), width}));
+    else if (site.stack == Side::target)
+      result.states.push_back(padded(*shown++, layout, longest));
+    else
+      result.states.push_back(
+          padded(*shown_source++, whole_texts(trace->pass.source->key_values.length), trace->longest_source));
+  }
   result.logits = logits.view({batch, steps, info_.vocabulary});
   if (request.trace || request.keep_prefix) {
     trace->pass.stack.layout = layout;
@@ -352,18 +422,20 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   if (!trace || !trace->traced)
     throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
   if (request.source && !encoder_) throw InputError("a decoder-only model has no source to take gradients at");
-  if (request.source && trace->shared)
-    throw std::invalid_argument("a pass with a shared prefix does not run its sources, so they have no gradients");
   const std::int64_t steps =
       cotangents.logits.defined() && cotangents.logits.dim() == 3 ? cotangents.logits.size(1) : 0;
   if (steps == 0 || cotangents.first_step < 0 || cotangents.first_step + steps > forward.logits.size(1) ||
       cotangents.logits.size(0) != forward.logits.size(0) || cotangents.logits.size(2) != forward.logits.size(2))
     throw std::invalid_argument("expected cotangents [B,T',V] of some steps of the logits, [B,T,V]");
-  for (const std::int64_t layer : request.layers)
-    if (layer < 0 || layer > info_.layers)
-      throw ConfigError("layer " + std::to_string(layer) + " is not in the model; expected 0 to " +
-                        std::to_string(info_.layers) + ", where " + std::to_string(info_.layers) +
-                        " is the input of the final norm");
+  PullBackEnds target{request.target, {}}, source{request.source, {}};
+  for (const LayerSite& site : request.layers) {
+    check_site(site);
+    (site.stack == Side::target ? target : source).layers.push_back(site.block);
+  }
+  if (source.any() && trace->shared)
+    throw std::invalid_argument("a pass with a shared prefix does not run its sources, so they have no gradients");
+  check_begins(trace->pass.stack, target);
+  if (trace->pass.source) check_begins(trace->pass.source->stack, source);
   const PassTrace* reference = nullptr;
   if (request.reference) {
     const ModelTrace* other = trace_of(*request.reference, *this);
@@ -388,22 +460,26 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
   // Attentions are shown of all stacks, whether or not somebody wants gradients at the source.
-  const bool through_source = request.source || (request.attentions && encoder_);
-  const PulledBack packed = transformer::pull_back(*decoder_, through_source ? encoder_.get() : nullptr, trace->pass,
+  const bool through_source = source.any() || (request.attentions && encoder_);
+  const PulledBack pulled = transformer::pull_back(*decoder_, through_source ? encoder_.get() : nullptr, trace->pass,
                                                    cotangents.logits.to(at::kFloat).contiguous(), cotangents.first_step,
-                                                   request.layers, rules, attentions);
+                                                   target, source, rules, attentions);
   ++counters_.backward_passes;
-  counters_.backward_rows += packed.target.rows + packed.source.rows;
+  counters_.backward_rows += pulled.target.rows + pulled.source.rows;
   const auto as_asked = [&](const Tensor& rows, std::int64_t width) {
-    return unpacked(packed.target, rows, width, trace->pass.stack.layout, trace->longest, steps,
+    return unpacked(pulled.target, rows, width, trace->pass.stack.layout, trace->longest, steps,
                     request.first_changed_only);
   };
   Gradients result;
-  if (request.target) result.target = as_asked(packed.target.embeddings, info_.embedding);
-  if (request.source)
-    result.source = unpacked(packed.source, packed.source.embeddings, encoder_->config().width,
-                             trace->pass.source->stack.layout, trace->longest_source, steps, false);
-  for (const Tensor& layer : packed.target.layers) result.layers.push_back(as_asked(layer, info_.hidden));
+  if (request.target) result.target = as_asked(pulled.target.embeddings, info_.embedding);
+  const auto of_source = [&](const Tensor& rows, std::int64_t width) {
+    return unpacked(pulled.source, rows, width, trace->pass.source->stack.layout, trace->longest_source, steps, false);
+  };
+  if (request.source) result.source = of_source(pulled.source.embeddings, encoder_->config().width);
+  auto target_layer = pulled.target.layers.begin(), source_layer = pulled.source.layers.begin();
+  for (const LayerSite& site : request.layers)
+    result.layers.push_back(site.stack == Side::target ? as_asked(*target_layer++, info_.hidden)
+                                                       : of_source(*source_layer++, encoder_->config().hidden));
   return result;
 }
 

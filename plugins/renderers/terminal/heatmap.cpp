@@ -71,10 +71,13 @@ std::string number_text(double value, int decimals, bool whole = false) {
   return {buffer.data(), end};
 }
 
-void check_token_level(const SequenceAttribution& sequence, std::size_t index) {
-  const Tensor &source = sequence.source_attributions, &target = sequence.target_attributions;
-  const bool flat = (!source.defined() || source.dim() == 2) && (!target.defined() || target.dim() == 2);
-  if (flat && sequence.granularity.empty()) return;
+/// One score for each token and step, or one more dim to draw as the columns of a table for each step.
+void check_drawable(const SequenceAttribution& sequence, std::size_t index) {
+  const std::int64_t expected = 2 + std::ssize(sequence.granularity);
+  const bool named =
+      std::ranges::all_of(std::array{sequence.source_attributions, sequence.target_attributions},
+                          [&](const Tensor& scores) { return !scores.defined() || scores.dim() == expected; });
+  if (named && expected <= 3 && (expected == 2 || sequence.granularity.front() != "hidden")) return;
   std::string dims;
   for (const std::string& name : sequence.granularity) dims += (dims.empty() ? "" : ", ") + printable(name);
   throw ConfigError("terminal: sequence " + std::to_string(index) + " has scores per " +
@@ -86,7 +89,8 @@ double largest_magnitude(const AttributionOutput& output) {
   double largest = 0;
   for (const SequenceAttribution& sequence : output.sequences)
     for (const Tensor& tensor : {sequence.source_attributions, sequence.target_attributions}) {
-      const Matrix scores(tensor, sequence.steps.size());
+      const Matrix scores(tensor.defined() ? tensor.flatten(1) : tensor,
+                          tensor.defined() && tensor.size(0) > 0 ? tensor.numel() / tensor.size(0) : 0);
       for (std::int64_t row = 0; row < scores.rows(); ++row)
         if (const double magnitude = scores.magnitude(row); std::isfinite(magnitude))
           largest = std::max(largest, magnitude);
@@ -158,7 +162,7 @@ class Page {
 
   void draw_sequence(std::size_t index) {
     const SequenceAttribution& sequence = output_.sequences[index];
-    check_token_level(sequence, index);
+    check_drawable(sequence, index);
     const std::string heading = "sequence " + std::to_string(index) + ": " + sequence_text(index);
     page_ += bold(shorten(heading, columns_), depth_) + "\n\n";
     if (sequence.steps.size() == 0) {
@@ -166,6 +170,11 @@ class Page {
       return;
     }
     const bool source = sequence.source_attributions.defined(), target = sequence.target_attributions.defined();
+    if (!sequence.granularity.empty()) {
+      draw_maps(sequence);
+      if (!sequence.step_scores.empty()) draw_table(make_table(sequence, {}, {}, "step scores", true));
+      return;
+    }
     if (source) draw_table(make_table(sequence, sequence.source, sequence.source_attributions, "source", !target));
     if (target) draw_table(make_table(sequence, sequence.target, sequence.target_attributions, "target", true));
     if (!source && !target && !sequence.step_scores.empty())
@@ -190,16 +199,7 @@ class Page {
       table.tokens.push_back(shorten(token_text(sequence.target.at(position), vocabulary), widest_column()));
     }
 
-    const Matrix matrix(scores, steps.size());
-    const std::vector<std::int64_t> shown = rows_to_show(matrix);
-    table.left_out = matrix.rows() - static_cast<std::int64_t>(shown.size());
-    const int digits = static_cast<int>(std::to_string(std::max<std::int64_t>(matrix.rows() - 1, 0)).size());
-    for (const std::int64_t row : shown) {
-      const std::string token = shorten(token_text(row_tokens.at(row), vocabulary), widest_label() - digits - 1);
-      table.rows.push_back({pad_left(std::to_string(row), digits) + " " + token, {}});
-      for (std::int64_t step = 0; step < steps.size(); ++step)
-        table.rows.back().cells.push_back(cell(matrix.at(row, step)));
-    }
+    add_rows(table, row_tokens, vocabulary, Matrix(scores, steps.size()), steps.size());
 
     if (with_step_scores)
       for (const auto& [name, values] : sequence.step_scores) {
@@ -211,6 +211,43 @@ class Page {
                (options_.shades ? " " : "")});
       }
     return table;
+  }
+
+  void add_rows(Table& table, const std::vector<Token>& tokens, Vocabulary vocabulary, const Matrix& matrix,
+                std::int64_t columns) const {
+    const std::vector<std::int64_t> shown = rows_to_show(matrix);
+    table.left_out = matrix.rows() - static_cast<std::int64_t>(shown.size());
+    const int digits = static_cast<int>(std::to_string(std::max<std::int64_t>(matrix.rows() - 1, 0)).size());
+    for (const std::int64_t row : shown) {
+      const std::string token = shorten(token_text(tokens.at(row), vocabulary), widest_label() - digits - 1);
+      table.rows.push_back({pad_left(std::to_string(row), digits) + " " + token, {}});
+      for (std::int64_t column = 0; column < columns; ++column)
+        table.rows.back().cells.push_back(cell(matrix.at(row, column)));
+    }
+  }
+
+  /// A table for each step, whose columns are the entries of the one dim after it.
+  void draw_maps(const SequenceAttribution& sequence) {
+    const Vocabulary vocabulary = vocabulary_of(sequence.source, sequence.target);
+    const std::string dim = replace_all(printable(sequence.granularity.front()), "_", " ");
+    for (std::int64_t step = 0; step < sequence.steps.size(); ++step) {
+      const std::int64_t position = sequence.steps.start + step;
+      page_ += "step " + std::to_string(position) + " " + token_text(sequence.target.at(position), vocabulary) +
+               ", columns: " + dim + "\n\n";
+      for (const bool of_source : {true, false}) {
+        const Tensor& scores = of_source ? sequence.source_attributions : sequence.target_attributions;
+        if (!scores.defined()) continue;
+        Table table{.title = of_source ? "source" : "target"};
+        for (std::int64_t column = 0; column < scores.size(2); ++column) {
+          table.positions.push_back(std::to_string(column));
+          table.tokens.emplace_back();
+        }
+        add_rows(table, of_source ? sequence.source : sequence.target, vocabulary,
+                 Matrix(scores.select(1, step), scores.size(2)), scores.size(2));
+        maps_drawn_ = true;
+        draw_table(table);
+      }
+    }
   }
 
   /// The rows to draw, ascending: all, or those with the largest magnitudes.
@@ -287,7 +324,8 @@ class Page {
       return [&](std::size_t column) { return pad_left(texts[column], widths[column] + 1); };
     };
     draw_line(table.title, plain(table.positions));
-    draw_line("", plain(table.tokens));
+    if (std::ranges::any_of(table.tokens, [](const std::string& text) { return !text.empty(); }))
+      draw_line("", plain(table.tokens));
     for (const Row& row : table.rows) {
       if (&row == &table.rows.front()) draw_rule();
       draw_line(row.label, [&](std::size_t column) {
@@ -313,8 +351,9 @@ class Page {
   }
 
   void draw_legend() {
-    std::string text =
-        "columns: explained tokens; rows: attributed tokens; both with their position; empty: no influence possible";
+    std::string text = maps_drawn_ ? "rows: attributed tokens with their position; empty: no influence possible"
+                                   : "columns: explained tokens; rows: attributed tokens; both with their position; "
+                                     "empty: no influence possible";
     if (!options_.raw_tokens) text += "; ·: blank";
     page_ += wrap(text, columns_);
     if (scale_ == 0) {
@@ -341,7 +380,7 @@ class Page {
   const ColorDepth depth_;
   const double scale_;  ///< magnitude at the ends of the colour scale
   std::string page_;
-  bool drawn_ = false;
+  bool drawn_ = false, maps_drawn_ = false;
 };
 
 }  // namespace

@@ -64,7 +64,7 @@ Choice stage(const std::string& name, const json& function, const json& keywords
 host::AttributionSpec attribution_spec(const Case& one) {
   Value::Map params;
   for (const auto& [key, value] : one.at("method_kwargs").items()) add_method_param(params, key, value);
-  if (one_of(one.method, {"occlusion", "integrated_gradients", "sequential_integrated_gradients"}))
+  if (one_of(one.method, {"occlusion", "deeplift", "integrated_gradients", "sequential_integrated_gradients"}))
     params.emplace_back("compat", Value(std::string("reference")));
   host::AttributionSpec spec;
   spec.name = one.id;

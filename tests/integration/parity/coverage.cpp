@@ -22,8 +22,6 @@ std::vector<Case> complete_cases(bool aggregate) {
 
 const std::vector<Missing>& missing_parts() {
   static const std::vector<Missing> parts = {
-      {"method", "deeplift"},
-      {"method", "layer_gradient_x_activation"},
       {"method", "lime"},
       {"attributed function", "contrast_logits_diff"},
       {"attributed function", "contrast_prob_diff"},
@@ -70,7 +68,7 @@ std::vector<std::string> known_step_scores(const Case& one) {
 std::vector<std::string> own_step_scores(const Case& one) {
   if (one.method == "integrated_gradients" || one.method == "sequential_integrated_gradients")
     return {"completeness_gap", "error_estimate"};
-  if (one.method == "discretized_integrated_gradients") return {"completeness_gap"};
+  if (one.method == "deeplift" || one.method == "discretized_integrated_gradients") return {"completeness_gap"};
   return {};
 }
 

@@ -267,7 +267,8 @@ TEST_F(PathTest, DoesNotDependOnTheBudgetOrTheOrder) {
       Problem::Options options;
       options.hidden_reduction = reduction;
       const PathIntegral backwards = Problem(model, *score, turned, options).integrate(path, kDifference);
-      for (const auto member : {&PathIntegral::gap, &PathIntegral::error, &PathIntegral::nodes}) {
+      for (const auto member : std::initializer_list<Tensor PathIntegral::*>{&PathIntegral::gap, &PathIntegral::error,
+                                                                             &PathIntegral::nodes}) {
         EXPECT_TRUE(near(tight.*member, roomy.*member, 1e-5, 1e-7));
         EXPECT_TRUE(near((backwards.*member).flip(0), roomy.*member, 1e-5, 1e-7));
       }

@@ -16,6 +16,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "support/fake_tokenizer.h"
@@ -31,12 +32,15 @@ namespace whence::testing {
 /// attentions; where values are zeroed, these layers add what their heads attend to, the even units of a state being
 /// the values of the first head and the odd ones those of the second, and a tanh is the final norm. It counts its work,
 /// and refuses whatever passes that share a prefix may not do.
-class FakeModel final : public Model, public ValueZeroing, public BlockDecomposition {
+class FakeModel : public Model, public ValueZeroing, public BlockDecomposition {
  public:
   explicit FakeModel(ModelKind kind = ModelKind::decoder_only, bool shares_prefixes = true) : tokenizer_(kVocabulary) {
     info_.kind = kind;
     info_.name = info_.architecture = "fake";
     info_.layers = info_.heads = 2;
+    info_.encoder_layers = kind == ModelKind::encoder_decoder ? 2 : 0;
+    info_.activations = {"tanh"};
+    info_.modules = {{"embedding"}, {"decoder.blocks"}, {"encoder.blocks"}};
     info_.hidden = info_.embedding = kHidden;
     info_.vocabulary = kVocabulary;
     info_.max_positions = 64;
@@ -64,14 +68,15 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
 
   Forward forward(const Inputs& inputs, const ForwardRequest& request) const override {
     at::AutoGradMode grad(request.trace);
-    const auto leaf = [&](const Tensor& given, const PaddedIds& padded) -> Tensor {
+    const auto leaf = [&](const Tensor& given, const PaddedIds& padded, const LayerStates& states) -> Tensor {
       if (!padded.defined()) return {};
-      const Tensor rows = given.defined() ? given : embed(padded.ids, Side::target);
+      const Tensor rows = states.defined() ? states.states : given.defined() ? given : embed(padded.ids, Side::target);
       return rows.detach().clone().requires_grad_(request.trace);
     };
     auto trace = std::make_unique<FakeTrace>(*this);
-    trace->target = leaf(inputs.target_embeddings, inputs.target);
-    trace->source = leaf(inputs.source_embeddings, inputs.source);
+    const std::int64_t begin = inputs.target_states.defined() ? inputs.target_states.block : 0;
+    trace->target = leaf(inputs.target_embeddings, inputs.target, inputs.target_states);
+    trace->source = leaf(inputs.source_embeddings, inputs.source, inputs.source_states);
     trace->source_lengths = inputs.source.lengths;
     trace->positions = request.positions;
     trace->kept = request.keep_prefix;
@@ -83,10 +88,12 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
     }
     count_forward(inputs, request, *trace);
 
-    trace->average = at::matmul(seen(fading(trace->target.size(1), 0.7), inputs.target.unseen), trace->target);
-    if (trace->source.defined())
+    trace->average = begin > 0 ? trace->target
+                               : at::matmul(seen(fading(trace->target.size(1), 0.7), inputs.target.unseen), trace->target);
+    if (trace->source.defined() && begin == 0)
       trace->average = trace->average + at::matmul(visible_source(inputs, trace->average.size(1)), trace->source);
-    trace->state = at::tanh(at::matmul(trace->average, mix_));
+    trace->before = begin > 1 ? trace->target : at::matmul(trace->average, mix_);
+    trace->state = begin > 1 ? trace->target : at::tanh(trace->before);
     const Tensor logits = at::matmul(trace->state, head_);
     const Tensor& positions = request.positions;
     const Tensor rows =
@@ -96,6 +103,7 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
     Forward result;
     result.logits = trace->logits.detach().clone();
     if (request.attentions) capture_attentions(inputs, result);
+    for (const LayerSite& site : request.sites) result.states.push_back(trace->at(site).detach().clone());
     if (request.layer_states) throw ModelError("the fake model has no layer states");
     if (request.trace || request.keep_prefix) result.trace = std::move(trace);
     return result;
@@ -103,27 +111,30 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
 
   Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                       const PullBackRequest& request) const override {
-    if (!request.rules.empty()) throw UnknownName({}, "backward rule", request.rules.front().rule, {"gradient"});
     const auto& trace = static_cast<const FakeTrace&>(*forward.trace);
+    const FakeTrace* reference = check_rules(request);
     if (request.first_changed_only && !trace.shared)
       throw std::invalid_argument("gradients at the first changed row need a pass that shares a prefix");
-    if (request.source && trace.shared) throw std::invalid_argument("the source of a shared prefix has no gradients");
-    count_backward(trace, cotangents, request.source);
+    const bool of_source =
+        request.source || std::ranges::find(request.layers, Side::source, &LayerSite::stack) != request.layers.end();
+    if (of_source && trace.shared) throw std::invalid_argument("the source of a shared prefix has no gradients");
+    count_backward(trace, cotangents, of_source);
     const auto per_step = [&](const Tensor& leaf) {
       std::vector<Tensor> steps;
-      for (std::int64_t t = 0; t < cotangents.logits.size(1); ++t)
-        steps.push_back(torch::autograd::grad({trace.logits.select(1, cotangents.first_step + t)}, {leaf},
-                                              {cotangents.logits.select(1, t)},
-                                              /*retain_graph=*/true)
-                            .front());
+      for (std::int64_t t = 0; t < cotangents.logits.size(1); ++t) {
+        const Tensor logits = trace.logits.select(1, cotangents.first_step + t), c = cotangents.logits.select(1, t);
+        const bool slopes = reference && !leaf.is_same(trace.state) && !trace.state.is_same(trace.target);
+        steps.push_back(slopes
+                            ? gradient(trace.before, leaf, gradient(logits, trace.state, c) * slope(trace, *reference))
+                            : gradient(logits, leaf, c));
+      }
       return at::stack(steps, 2).detach();
     };
     Gradients gradients;
     at::AutoGradMode grad(true);
     if (request.target) gradients.target = per_step(trace.target);
     if (request.source && trace.source.defined()) gradients.source = per_step(trace.source);
-    for (const std::int64_t layer : request.layers)
-      gradients.layers.push_back(per_step(layer == 0 ? trace.target : layer == 1 ? trace.average : trace.state));
+    for (const LayerSite& layer : request.layers) gradients.layers.push_back(per_step(trace.at(layer)));
     if (request.attentions) show_attentions(trace, cotangents, request.attentions);
     if (request.first_changed_only && gradients.target.defined()) {
       const auto sizes = gradients.target.sizes();
@@ -214,9 +225,37 @@ class FakeModel final : public Model, public ValueZeroing, public BlockDecomposi
  private:
   struct FakeTrace final : Trace {
     using Trace::Trace;
-    Tensor source, target, average, state, logits, positions, first_changed, source_lengths;
+    Tensor source, target, average, before, state, logits, positions, first_changed, source_lengths;
     bool kept = false, shared = false;
+
+    /// The encoder hands its embeddings on as they are.
+    const Tensor& at(const LayerSite& site) const {
+      if (site.stack == Side::source) return source;
+      return site.block == 0 ? target : site.block == 1 ? average : state;
+    }
   };
+
+  static Tensor gradient(const Tensor& of, const Tensor& at, const Tensor& cotangent) {
+    return torch::autograd::grad({of}, {at}, {cotangent}, /*retain_graph=*/true).front();
+  }
+
+  /// Of the tanh between two passes.
+  static Tensor slope(const FakeTrace& trace, const FakeTrace& reference) {
+    const Tensor way = (trace.before - reference.before).detach(), same = way == 0;
+    const Tensor derivative = 1 - trace.state.detach().square();
+    return at::where(same, derivative, (trace.state - reference.state).detach() / way.masked_fill(same, 1));
+  }
+
+  /// The pass that the activation is compared with, or null. Operations that this model lacks follow any rule.
+  static const FakeTrace* check_rules(const PullBackRequest& request) {
+    bool compares = false;
+    for (const BackwardRule& rule : request.rules) {
+      if (rule.rule == "no_such_rule") throw UnknownName({}, "backward rule", rule.rule, {"deeplift", "gradient"});
+      compares = compares || (rule.operation == "activation" && rule.rule == "deeplift");
+    }
+    if (compares != (request.reference != nullptr)) throw ConfigError("a reference pass goes with deeplift");
+    return compares ? static_cast<const FakeTrace*>(request.reference->trace.get()) : nullptr;
+  }
 
   /// Rows before the first changed one must be those of the base, and no step may read them.
   void check_shared(const Inputs& inputs, const ForwardRequest& request, const Tensor& rows) const {

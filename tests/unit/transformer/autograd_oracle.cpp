@@ -203,6 +203,10 @@ Tensor attend(const AttentionShape& shape, const Tensor& queries, const Tensor& 
     scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
   }
   Tensor p = at::softmax(scores, -1);
+  if (const double t = rules.softmax_temperature; t != 1) {
+    const Tensor tempered = t * at::softmax(scores / t, -1);
+    p = p.detach() + tempered - tempered.detach();
+  }
   if (rules.frozen_softmax) p = p.detach();
   if (weights) *weights = p.detach();
   if (rules.weights) rules.weights->push_back(p);

@@ -13,7 +13,7 @@ namespace whence::transformer::oracle {
 /// Backward rules as forwards that have the same values and that autograd differentiates as the rule says.
 struct Rules {
   bool frozen_norms = false, frozen_softmax = false;
-  double product_factor = 1, gate_factor = 1;
+  double product_factor = 1, gate_factor = 1, softmax_temperature = 1;
   const std::vector<Tensor>* reference_gates = nullptr;  ///< "deeplift": [n,I] of each layer, see Pass
   std::vector<Tensor>* weights = nullptr;                ///< takes [H,n,m] of every attention, for gradients at them
 };

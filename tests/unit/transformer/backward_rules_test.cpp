@@ -107,6 +107,15 @@ INSTANTIATE_TEST_SUITE_P(
     Cases, Rules,
     ::testing::Values(RulesCase{"frozen_norms", {{"norm", "frozen"}}, {.frozen_norms = true}},
                       RulesCase{"frozen_softmax", {{"softmax", "frozen"}}, {.frozen_softmax = true}},
+                      RulesCase{"tempered_softmax", {{"softmax", "tempered", 2}}, {.softmax_temperature = 2}},
+                      RulesCase{"cooled_softmax", {{"softmax", "tempered", 0.5}}, {.softmax_temperature = 0.5}},
+                      RulesCase{
+                          "gim",
+                          {{"norm", "frozen"},
+                           {"softmax", "tempered", 2},
+                           {"attention_product", "scaled", 0.5},
+                           {"gate_product", "scaled", 0.5}},
+                          {.frozen_norms = true, .product_factor = 0.5, .gate_factor = 0.5, .softmax_temperature = 2}},
                       RulesCase{"scaled_attention", {{"attention_product", "scaled", 0.5}}, {.product_factor = 0.5}},
                       RulesCase{"scaled_gates", {{"gate_product", "scaled", 0.5}}, {.gate_factor = 0.5}},
                       RulesCase{"deeplift_silu", {{"activation", "deeplift"}}, {}, Activation::silu},
@@ -139,7 +148,8 @@ TEST(RulesOfTheGradient, ChangeNothing) {
                                          {"gate_product", "gradient"}},
                                         {&prepared.config}, nullptr);
   const DecoderRules by_one =
-      read_rules({{"attention_product", "scaled", 1}, {"gate_product", "scaled", 1}}, {&prepared.config}, nullptr);
+      read_rules({{"attention_product", "scaled", 1}, {"gate_product", "scaled", 1}, {"softmax", "tempered", 1}},
+                 {&prepared.config}, nullptr);
   // Where reference and input are the same, the slope between them is the derivative.
   const DecoderRules from_itself = read_rules({{"activation", "deeplift"}}, {&prepared.config}, &traced.trace());
   for (const DecoderRules& rules : {named, by_one, from_itself}) {
@@ -172,6 +182,8 @@ TEST(RulesThatCannotBe, AreNamed) {
             "backward rule scaled of gate_product: expected a finite factor, found inf");
   EXPECT_EQ(error_of({{"attention_product", "scaled", std::numeric_limits<double>::quiet_NaN()}}),
             "backward rule scaled of attention_product: expected a finite factor, found nan");
+  EXPECT_EQ(error_of({{"softmax", "tempered", 0}}),
+            "backward rule tempered of softmax: expected a temperature above 0, found 0.000000");
   const PassTrace reference;
   const std::string unused = "a reference pass is given, but no backward rule uses it; add deeplift of activation";
   EXPECT_EQ(error_of({}, &reference), unused);

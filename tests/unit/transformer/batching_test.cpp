@@ -55,7 +55,7 @@ class Batching : public ::testing::TestWithParam<const char*> {
     const Tensor own = cotangents.index_select(0, at::tensor(which, at::kLong));
     const Forward forward = model->forward({pad(texts)}, {positions(asked), false, false, /*trace=*/true});
     PullBackRequest request;
-    request.layers = {1};
+    request.layers = decoder_sites({1});
     std::vector<Tensor> target, layer;
     for (std::int64_t first = 0; first < kSteps; first += chunk) {
       const Gradients part =
@@ -109,7 +109,7 @@ TEST(PullBackRequests, ThatCannotBeAreRefused) {
   const Forward forward = model->forward({pad({kTexts[0]})}, {positions({{3, 8}}), false, false, /*trace=*/true});
   const auto layer_error = [&](std::int64_t layer) {
     PullBackRequest request;
-    request.layers = {0, layer};
+    request.layers = decoder_sites({0, layer});
     return testing::text_of_error<ConfigError>([&] { model->pull_back(forward, {forward.logits}, request); });
   };
   const std::string expected = " is not in the model; expected 0 to 2, where 2 is the input of the final norm";

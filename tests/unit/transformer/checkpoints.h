@@ -29,6 +29,13 @@ inline std::unique_ptr<Model> load_model(const ModelRequest& request) {
 }
 inline std::unique_ptr<Model> load_model(const std::filesystem::path& path) { return load_model(request_for(path)); }
 
+/// Places between the blocks of a decoder.
+inline std::vector<LayerSite> decoder_sites(const std::vector<std::int64_t>& blocks) {
+  std::vector<LayerSite> sites;
+  for (const std::int64_t block : blocks) sites.push_back({Side::target, block});
+  return sites;
+}
+
 inline std::filesystem::path case_model(const std::string& name) {
   return std::filesystem::path(WHENCE_TEST_DATA) / "cases/models" / name;
 }

@@ -221,7 +221,7 @@ TEST(DecoderPullBack, OfNoStepsIsNothing) {
   const TracedDecoder<double> traced(prepared.decoder, {prepared.embeddings[0]}, {{3, -1}});
   const PackedCotangents packed =
       pull_back<double>(prepared.decoder, /*encoder=*/nullptr, traced.trace(),
-                        prepared.cotangents.narrow(0, 0, 1).narrow(1, 0, 1), /*first_step=*/1, {0}, {})
+                        prepared.cotangents.narrow(0, 0, 1).narrow(1, 0, 1), /*first_step=*/1, {true, {0}}, {}, {})
           .target;
   EXPECT_EQ(packed.rows, 0);
   EXPECT_TRUE(packed.texts.empty());

@@ -125,7 +125,7 @@ TEST_P(DecomposedArchitectures, DirectionsAreThoseOfTheHead) {
   });
   const Forward forward = model->forward(inputs, {all, false, false, /*trace=*/true});
   PullBackRequest frozen;
-  frozen.layers = {model->info().layers};
+  frozen.layers = decoder_sites({model->info().layers});
   // A final norm, or one of the stream behind the last block, whose deviation the head does not see.
   const bool final_norm = StoredDecoder(request).config.decoder.final_norm;
   if (final_norm) frozen.rules = {{"norm", "frozen"}};

@@ -24,7 +24,7 @@ void expect_autograd(const ModelRequest& request, const std::vector<TokenIds>& t
   RandomTensors random(at::kFloat);
   const Tensor cotangents = random({std::ssize(texts), steps, model->info().vocabulary});
   PullBackRequest pull_back;
-  pull_back.layers = layers;
+  pull_back.layers = decoder_sites(layers);
   const Gradients got = model->pull_back(forward, {cotangents}, pull_back);
   ASSERT_EQ(got.layers.size(), layers.size());
   // Where nothing is done to the embeddings, they are what the first block takes.
@@ -92,7 +92,7 @@ TEST(SmolLm2, ItsBackwardEqualsAutograd) {
       TracedDecoder<double>(decoder, {embeddings}, {asked}).gradients(cotangents.to(at::kDouble), 0, layers);
   const auto model = load_model(request);
   PullBackRequest pull_back;
-  pull_back.layers = layers;
+  pull_back.layers = decoder_sites(layers);
   const Gradients in_float = model->pull_back(
       model->forward({pad({text})}, {positions({asked}), false, false, /*trace=*/true}), {cotangents}, pull_back);
   for (std::size_t i = 0; i < layers.size(); ++i)

@@ -103,7 +103,7 @@ TEST_P(SharedPrefixes, GiveTheGradientsOfWholeTextsAtTheirOwnRows) {
   RandomTensors random(at::kFloat);
   const Tensor cotangents = random(whole.logits.sizes());
   PullBackRequest request;
-  request.layers = {0, 1, model->info().layers};
+  request.layers = decoder_sites({0, 1, model->info().layers});
   Gradients expected = model->pull_back(whole, {cotangents}, request);
   const Gradients got = model->pull_back(shared, {cotangents}, request);
   PullBackRequest only = request;

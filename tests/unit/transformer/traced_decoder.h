@@ -48,7 +48,7 @@ class TracedDecoder {
                                              const std::vector<std::int64_t>& layers,
                                              const DecoderRules& rules = {}) const {
     const PackedCotangents packed =
-        pull_back<T>(decoder_, /*encoder=*/nullptr, trace_, cotangents, first_step, layers, rules).target;
+        pull_back<T>(decoder_, /*encoder=*/nullptr, trace_, cotangents, first_step, {true, layers}, {}, rules).target;
     std::vector<std::vector<Tensor>> result;
     for (const Tensor& layer : packed.layers) result.push_back(unpacked(packed, layer, cotangents.size(1)));
     result.push_back(unpacked(packed, packed.embeddings, cotangents.size(1)));
