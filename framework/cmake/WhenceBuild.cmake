@@ -76,12 +76,16 @@ function(whence_add_crate name folder comment)
   target_link_libraries(${name} INTERFACE Threads::Threads ${CMAKE_DL_LIBS} m)
 endfunction()
 
-# whence_add_test(NAME name SOURCES ... LIBRARIES ... [TIMEOUT seconds] [ENVIRONMENT ...] [LABELS ...]): one GoogleTest
-# program `test_<name>`, each of its cases a test of ctest.
+# whence_add_test(NAME name SOURCES ... LIBRARIES ... [SHARDS count] [TIMEOUT seconds]): one GoogleTest program
+# `test_<name>`. Its cases are dealt out to so many tests of ctest, `<name>` or `<name>.1`, `<name>.2` and so on, since a
+# process for each case would mostly load libraries.
 function(whence_add_test)
-  cmake_parse_arguments(arg "" "NAME;TIMEOUT" "SOURCES;LIBRARIES;ENVIRONMENT;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "NAME;SHARDS;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 300)
+    set(arg_TIMEOUT 900)
+  endif()
+  if(NOT arg_SHARDS)
+    set(arg_SHARDS 1)
   endif()
   add_executable(test_${arg_NAME} ${arg_SOURCES})
   target_link_libraries(test_${arg_NAME} PRIVATE whence_framework ${arg_LIBRARIES} GTest::gtest_main)
@@ -90,7 +94,17 @@ function(whence_add_test)
     PRIVATE WHENCE_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" WHENCE_MODELS_DIR="${WHENCE_DEPS_DIR}/models"
             WHENCE_BINARY_DIR="${PROJECT_BINARY_DIR}" WHENCE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   whence_use_pch(test_${arg_NAME})
-  # OpenMP threads that wait by spinning slow each other down when tests share the processors.
-  gtest_discover_tests(test_${arg_NAME} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${arg_NAME}. PROPERTIES TIMEOUT ${arg_TIMEOUT}
-                       ENVIRONMENT "OMP_WAIT_POLICY=passive;${arg_ENVIRONMENT}" LABELS "${arg_LABELS}")
+  foreach(shard RANGE 1 ${arg_SHARDS})
+    set(name ${arg_NAME})
+    if(arg_SHARDS GREATER 1)
+      string(APPEND name .${shard})
+    endif()
+    math(EXPR index "${shard} - 1")
+    add_test(NAME ${name} COMMAND test_${arg_NAME} --gtest_brief=1)
+    # OpenMP threads that wait by spinning slow each other down when tests share the processors.
+    set_tests_properties(
+      ${name}
+      PROPERTIES TIMEOUT ${arg_TIMEOUT}
+                 ENVIRONMENT "OMP_WAIT_POLICY=passive;GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index}")
+  endforeach()
 endfunction()
