@@ -7,6 +7,7 @@
 
 #include "whence/params.h"
 #include "whence/span.h"
+#include "whence/tensor.h"
 #include "whence/value.h"
 
 /// Which heads are zeroed: all, the same ones in every layer, or other ones in each layer.

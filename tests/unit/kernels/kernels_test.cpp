@@ -301,6 +301,21 @@ TEST_P(KernelsOf, ActivationsFollowTheirFormulasAndSlopesTheirDifferences) {
   });
 }
 
+// DeepLIFT divides differences of activations, and gradients add up what is left of slopes.
+TEST_P(KernelsOf, SmoothActivationsKeepTheDigitsOfTheirTails) {
+  in_both_precisions([&]<class T>(const Kernels<T>& kernels) {
+    const std::vector<T> x = {T(-4), T(-3.5), T(-3), T(-2.5), T(-2), T(-1)};
+    for (const Activation kind : {Activation::silu, Activation::gelu_tanh}) {
+      std::vector<T> value(x.size());
+      kernels.activate(kind, x.data(), std::ssize(x), value.data(), nullptr);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const double expected = activation(kind, x[i]);
+        EXPECT_NEAR(value[i], expected, 4e-6 * std::abs(expected)) << static_cast<int>(kind) << " at " << x[i];
+      }
+    }
+  });
+}
+
 TEST_P(KernelsOf, ActivationsOfLargeNumbersAreFinite) {
   in_both_precisions([&]<class T>(const Kernels<T>& kernels) {
     const std::vector<T> x = {-1e4, -300, -100, -40, 40, 100, 300, 1e4};

@@ -322,10 +322,13 @@ inline void activation_at(Activation activation, Vector<T> x, Vector<T>& value, 
     }
     case Activation::gelu_tanh: {
       const Vector<T> inner = kTanhScale * (x + kTanhCube * x * x * x);
-      const Vector<T> tanh = T(1) - T(2) / (exponential(T(2) * inner) + T(1));
-      value = T(0.5) * x * (T(1) + tanh);
-      slope =
-          T(0.5) * (T(1) + tanh) + T(0.5) * x * (T(1) - tanh * tanh) * kTanhScale * (T(1) + T(3) * kTanhCube * x * x);
+      // (1 + tanh(inner)) / 2 and (1 - tanh(inner)) / 2, neither by subtraction, which would leave few digits of the
+      // smaller one.
+      const Vector<T> power = exponential(T(-2) * (inner < T(0) ? -inner : inner));
+      const Vector<T> larger = T(1) / (T(1) + power), smaller = power * larger;
+      const Vector<T> above = inner < T(0) ? smaller : larger, below = inner < T(0) ? larger : smaller;
+      value = x * above;
+      slope = above + T(2) * x * above * below * kTanhScale * (T(1) + T(3) * kTanhCube * x * x);
       return;
     }
     case Activation::relu:
