@@ -265,10 +265,11 @@ TEST(Heatmap, OneMoreDimIsDrawnAsAMapForEachStep) {
   for (std::int64_t n = 0; n < 3; ++n) scores.select(2, n).copy_(causal_scores(14, 12, 2, true) + 10.0 * n);
   sequence.target_attributions = scores;
   const std::string page = draw_heatmaps(output, {80, ColorDepth::none}, {});
-  EXPECT_NE(page.find("step 12 ⏎, columns: layer state\n\ntarget             │     0     1     2\n"), std::string::npos)
+  EXPECT_NE(page.find("step 12 \\n, columns: layer state\n\ntarget                 │     0     1     2\n"),
+            std::string::npos)
       << page;
   EXPECT_NE(page.find("step 13 ·unconstitutionally, columns: layer state\n\n"), std::string::npos) << page;
-  EXPECT_NE(page.find(" 1 George          │  0.64 10.64 20.64\n"), std::string::npos) << page;
+  EXPECT_NE(page.find(" 1 George              │  0.64 10.64 20.64\n"), std::string::npos) << page;
   EXPECT_NE(page.find("rows: attributed tokens with their position"), std::string::npos) << page;
   EXPECT_EQ(page.find("columns: explained tokens"), std::string::npos) << page;
 }
