@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,16 @@ struct Token {
   bool operator==(const Token&) const = default;
 };
 
+/// Another text that a sequence is compared with, step by step. A side that it doesn't give is that of the sequence, and
+/// moves with it where a method changes that.
+struct Contrast {
+  std::vector<Token> source;  ///< empty: the sequence's
+  std::vector<Token> target;  ///< empty: the sequence's
+  /// Of every explained step the position in `target` of the token it is compared with, at least 1; empty without a
+  /// target.
+  std::vector<std::int64_t> positions;
+};
+
 /// A tokenised text pair. Decoder-only models have no source: their target is prompt + continuation.
 struct Sequence {
   std::string id;  ///< stable name within a run; keys randomness, so results don't depend on batch or order
@@ -24,6 +35,7 @@ struct Sequence {
   std::vector<Token> target;
   std::vector<Label> source_labels, target_labels;
   Span steps;  ///< explained target positions, [attr_pos_start, attr_pos_end)
+  std::optional<Contrast> contrast;
 };
 
 }  // namespace whence
