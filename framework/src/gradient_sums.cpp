@@ -78,12 +78,21 @@ void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request
   const Tensor asked = state.positions_of(pass.units, pass.first_step, pass.steps, request.active);
   ForwardRequest traced{.positions = asked, .trace = true, .shared = request.shared};
   if (request.show) traced.sites = request.ends.layers;
-  Forward forward = state.model.forward(
-      request.rows ? state.inputs_of(pass.units, *request.rows, request.begins) : state.inputs_of(pass.units), traced);
+  const Inputs inputs =
+      request.rows ? state.inputs_of(pass.units, *request.rows, request.begins) : state.inputs_of(pass.units);
+  Forward forward = state.model.forward(inputs, traced);
+  const ScoredPass scored{pass.units, inputs, pass.first_step, asked};
+  StepScoring& scoring = state.scoring();
+  const bool live = scoring.live(state.score, StepRole::attributed);
+  PullBackRequest shared = live ? scoring.shared_ends(request.ends) : PullBackRequest{.target = false};
+  shared.reference = request.contrast_reference;
+  const bool through_contrast = shared.source || shared.target || !shared.layers.empty();
+  Forward contrast;
+  if (live) contrast = scoring.contrast_pass(scored, through_contrast);
   Tensor logits = std::move(forward.logits);
   forward.logits = logits;
   Tensor kept = request.show ? logits.clone() : Tensor();
-  const Tensor scores = state.score_to_cotangents(logits, pass.units, pass.first_step, asked);
+  const Tensor scores = scoring.scores_to_cotangents(logits, scored, live ? &contrast : nullptr);
   if (request.show) {
     state.remember(pass.units, kept, scores);
     request.show(forward);
@@ -93,6 +102,10 @@ void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request
     const std::int64_t count = std::min(pass.steps_at_once, pass.steps - first);
     if (!asked.narrow(1, first, count).ge(0).any().item<bool>()) continue;  // no text has a step here
     Gradients gradients = pull_back(state, pass, forward, logits, first, count, request.ends);
+    if (through_contrast)
+      StepScoring::add_shared(gradients, request.ends,
+                              pull_back(state, pass, contrast, contrast.logits, first, count, shared), shared,
+                              pass.units);
     take(gradients, pass.first_step + first, count);
   }
 }
@@ -122,16 +135,25 @@ bool needs_reference(const std::vector<BackwardRule>& rules) {
   return std::ranges::find(rules, "deeplift", &BackwardRule::rule) != rules.end();
 }
 
+/// Passes over texts and, where these are live, over their contrastive texts.
+struct BaselinePasses {
+  Forward texts, contrast;
+};
+
 /// The texts of a pass at the baseline of their leaves, traced when rules compare with it.
-Forward run_baseline(ProblemState& state, Leaves& leaves, const Pass& pass, bool traced) {
+BaselinePasses run_baseline(ProblemState& state, Leaves& leaves, const Pass& pass, bool traced) {
   const Tensor asked = state.positions_of(pass.units, pass.first_step, pass.steps);
   const ProblemState::RowsOf rows = [&](const Unit& unit, Side side) { return leaves.baseline_rows(unit, side); };
-  Forward forward = state.model.forward(state.inputs_of(pass.units, rows),
-                                        {.positions = asked, .trace = traced, .sites = leaves.sites()});
-  leaves.remember_baseline(pass.units, forward,
-                           state.score_pass(state.score, forward.logits, pass.units, pass.first_step, asked));
-  forward.states.clear();
-  return forward;
+  const Inputs inputs = state.inputs_of(pass.units, rows);
+  const ScoredPass scored{pass.units, inputs, pass.first_step, asked};
+  BaselinePasses passes;
+  passes.texts = state.model.forward(inputs, {.positions = asked, .trace = traced, .sites = leaves.sites()});
+  const bool live = state.scoring().live(state.score, StepRole::attributed);
+  if (live) passes.contrast = state.scoring().contrast_pass(scored, traced);
+  leaves.remember_baseline(pass.units, passes.texts,
+                           state.score_pass(passes.texts.logits, scored, live ? &passes.contrast : nullptr));
+  passes.texts.states.clear();
+  return passes;
 }
 
 }  // namespace
@@ -158,9 +180,10 @@ InputGradients input_gradients(ProblemState& state, const GradientRequest& reque
     TracedPass traced;
     traced.ends = leaves.ends();
     traced.ends.rules = request.rules;
-    Forward baseline;
+    BaselinePasses baseline;
     if (at_baseline) baseline = run_baseline(state, leaves, pass, reference);
-    if (reference) traced.ends.reference = &baseline;
+    if (reference) traced.ends.reference = &baseline.texts;
+    if (baseline.contrast.trace) traced.contrast_reference = &baseline.contrast;
     traced.show = [&](const Forward& forward) { leaves.remember_input(pass.units, forward); };
     run_traced(state, pass, traced, [&](Gradients& gradients, std::int64_t first, std::int64_t count) {
       for (auto& [side, result] : results)

@@ -43,6 +43,8 @@ struct TracedPass {
   Tensor active;                               ///< [B,T] bool: steps that take part; undefined: all
   SharedPrefix shared;
   PullBackRequest ends;  ///< where gradients are taken, and by which rules
+  /// Beside `ends.reference`: the pass over the contrastive texts of the reference inputs, where these are live.
+  const Forward* contrast_reference = nullptr;
   /// Of the sequences as they are: what it found is remembered, and this is shown the states at the layers of `ends`.
   std::function<void(const Forward&)> show;
 };

@@ -1,6 +1,7 @@
 // Key functions of the SDK's interfaces: destructors live here so that every type has one type_info and one vtable.
 #include "whence/aggregator.h"
 #include "whence/chat_template.h"
+#include "whence/contrastive_function.h"
 #include "whence/forward.h"
 #include "whence/hidden_reduction.h"
 #include "whence/method.h"
@@ -25,7 +26,16 @@ Method::~Method() = default;
 const void* Method::query(std::string_view) const { return nullptr; }
 
 StepFunction::~StepFunction() = default;
+StepNeeds StepFunction::needs(StepRole) const { return {}; }
 const void* StepFunction::query(std::string_view) const { return nullptr; }
+
+ContrastiveFunction::ContrastiveFunction(const Params& params)
+    : force_inputs_(params.get<bool>("contrast_force_inputs")),
+      fixed_(params.get<std::string>("compat") == "reference") {}
+StepNeeds ContrastiveFunction::needs(StepRole role) const {
+  return {
+      .contrast_ids = true, .contrast_logits = role == StepRole::recorded || force_inputs_, .fixed_contrast = fixed_};
+}
 
 Aggregator::~Aggregator() = default;
 const void* Aggregator::query(std::string_view) const { return nullptr; }

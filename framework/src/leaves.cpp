@@ -111,9 +111,10 @@ void Leaves::capture_input() {
   state_.plan().require({state_.plan().demand(state_.whole(), kind, state_.held())});
   for (const Pass& pass : state_.plan().passes(state_.whole(), kind, state_.held())) {
     const Tensor asked = state_.positions_of(pass.units, 0, state_.steps());
-    const Forward forward = state_.model.forward(state_.inputs_of(pass.units), {.positions = asked, .sites = sites_});
+    const Inputs texts = state_.inputs_of(pass.units);
+    const Forward forward = state_.model.forward(texts, {.positions = asked, .sites = sites_});
     put(input_, pass.units, forward);
-    state_.remember(pass.units, forward.logits, state_.score_pass(state_.score, forward.logits, pass.units, 0, asked));
+    state_.remember(pass.units, forward.logits, state_.score_pass(forward.logits, {pass.units, texts, 0, asked}));
   }
 }
 
@@ -126,9 +127,9 @@ void Leaves::capture_baseline() {
   state_.plan().require({state_.plan().demand(state_.whole(), kind, state_.held())});
   for (const Pass& pass : state_.plan().passes(state_.whole(), kind, state_.held())) {
     const Tensor asked = state_.positions_of(pass.units, 0, state_.steps());
-    const Forward forward =
-        state_.model.forward(state_.inputs_of(pass.units, rows), {.positions = asked, .sites = sites_});
-    remember_baseline(pass.units, forward, state_.score_pass(state_.score, forward.logits, pass.units, 0, asked));
+    const Inputs texts = state_.inputs_of(pass.units, rows);
+    const Forward forward = state_.model.forward(texts, {.positions = asked, .sites = sites_});
+    remember_baseline(pass.units, forward, state_.score_pass(forward.logits, {pass.units, texts, 0, asked}));
   }
 }
 

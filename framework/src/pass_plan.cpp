@@ -20,13 +20,14 @@ constexpr std::int64_t kShownWeights = 3, kShownStates = 12;
 
 }  // namespace
 
-PassPlan::PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget)
+PassPlan::PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget, const Beside& beside)
     : hidden_(model.hidden),
       heads_(model.heads),
       vocabulary_(model.vocabulary),
       weights_(model.weight_bytes),
       model_(pass_bytes(model)),
       rows_(std::move(rows)),
+      beside_(beside),
       given_(budget),
       budget_(budget > 0 ? std::max<std::int64_t>(0, budget - weights_) : available_memory() / kFreeShare) {}
 
@@ -55,10 +56,11 @@ std::int64_t PassPlan::bytes(const std::vector<Unit>& units, const PassKind& kin
     longest = {std::max(longest.target, rows.target), std::max(longest.source, rows.source)};
     computed += computed_rows(unit, kind);
   }
-  const std::int64_t padded = texts * (longest.target + longest.source);
+  if (beside_.text) computed *= 2;
+  const std::int64_t padded = (beside_.text ? 2 : 1) * texts * (longest.target + longest.source);
   const std::int64_t steps = kind.first_step + kind.steps - first_step(units, kind);
   // The logits twice: those of the rows that are asked for, and in their places.
-  std::int64_t held = model_.fixed + 2 * texts * steps * vocabulary_ * kFloat;
+  std::int64_t held = model_.fixed + (2 + beside_.logits) * texts * steps * vocabulary_ * kFloat;
   if (kind.embeddings) held += padded * hidden_ * kFloat;
   if (kind.keep_prefix) held += computed * model_.prefix_row;
   const std::int64_t widest = std::max(longest.target, longest.source);

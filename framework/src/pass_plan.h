@@ -56,8 +56,16 @@ class PassPlan {
     std::int64_t target = 0, source = 0;
   };
 
+  /// What a pass holds beside its own: as many logits for each step more, and another pass over as many rows.
+  struct Beside {
+    std::int64_t logits = 0;
+    bool text = false;
+  };
+
   /// `rows` are those of each sequence; `budget` of weights and passes together, 0: a share of the memory that is free.
-  PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget);
+  PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget, const Beside& beside);
+  PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget)
+      : PassPlan(model, std::move(rows), budget, {}) {}
 
   /// What the largest of some units takes when it goes through the model alone, one step at a time.
   struct Demand {
@@ -92,6 +100,7 @@ class PassPlan {
   std::int64_t hidden_, heads_, vocabulary_, weights_;
   PassBytes model_;
   std::vector<Rows> rows_;
+  Beside beside_;
   std::int64_t given_, budget_;  ///< with the weights; of passes alone
 };
 

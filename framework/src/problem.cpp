@@ -40,7 +40,7 @@ Tensor Problem::scores() const { return scores(state_->score); }
 
 Tensor Problem::scores(const StepFunction& function) const {
   const at::NoGradGuard no_grad;
-  return state_->scores(function).clone();
+  return state_->scores(function, StepRole::recorded).clone();
 }
 
 Tensor Problem::scores(const Nodes& nodes) const {

@@ -31,11 +31,14 @@ void ProblemState::decompose(const std::string& method, bool weights_only, const
 StreamDirections ProblemState::directions(const std::string& method) {
   const BlockDecomposition& blocks = decomposition(method);
   drop_prefix();
+  // What moves is what lies behind parts of this pass, so that contrastive texts stay as they are.
+  scoring_.prepare_fixed_contrast();
   const PassKind kind{.steps = steps(), .parts = true, .attentions = true};
   plan().require({plan().demand(whole(), kind, held())});
-  return blocks.directions(inputs_of(whole()), positions, [&](const Tensor& logits) {
+  const std::vector<Unit> texts = whole();
+  return blocks.directions(inputs_of(texts), positions, [&](const Tensor& logits) {
     Tensor cotangents = logits.clone();
-    remember(whole(), logits, score_to_cotangents(cotangents, whole(), 0, positions));
+    remember(texts, logits, scoring_.scores_to_cotangents(cotangents, {texts, inputs, 0, positions}, nullptr));
     return cotangents;
   });
 }

@@ -1,24 +1,21 @@
 #include "problem_state.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include "leaves.h"
+#include "padded_ids.h"
 
 namespace whence {
 namespace {
 
 constexpr std::int64_t kNoStep = -1;
 constexpr std::int64_t kFloat = sizeof(float);
-/// Logits that the step function sees at a time, so that what it makes of them stays small.
-constexpr std::int64_t kScoredLogits = std::int64_t{1} << 22;
 constexpr std::int64_t kEmbeddedTogether = 4096;
 
 std::string name_of(const Sequence& sequence) { return "sequence '" + sequence.id + "'"; }
@@ -44,40 +41,19 @@ void check(const Sequence& sequence, const ModelInfo& model) {
                      "; shorten the text");
 }
 
-/// Sequences of ids padded at the right with zeros.
-PaddedIds pad(const std::vector<TokenIds>& rows) {
-  std::size_t longest = 0;
-  for (const auto& row : rows) longest = std::max(longest, row.size());
-  const auto batch = static_cast<std::int64_t>(rows.size());
-  PaddedIds padded{at::zeros({batch, static_cast<std::int64_t>(longest)}, at::kLong), at::empty({batch}, at::kLong)};
-  for (std::int64_t b = 0; b < batch; ++b) {
-    const auto& row = rows[static_cast<std::size_t>(b)];
-    std::copy(row.begin(), row.end(), padded.ids.data_ptr<std::int64_t>() + b * static_cast<std::int64_t>(longest));
-    padded.lengths.data_ptr<std::int64_t>()[b] = static_cast<std::int64_t>(row.size());
-  }
-  return padded;
-}
-
-/// Sequence of every unit, [U].
-Tensor sequences_of(const std::vector<Unit>& units) {
-  std::vector<std::int64_t> list;
-  for (const Unit& unit : units) list.push_back(unit.sequence);
-  return at::tensor(list, at::kLong);
-}
-
 Tensor first_rows_of(const std::vector<Unit>& units) {
   std::vector<std::int64_t> list;
   for (const Unit& unit : units) list.push_back(unit.first_row);
   return at::tensor(list, at::kLong);
 }
 
-void require_score_shape(const Tensor& scores, const Tensor& positions) {
-  if (scores.sizes() != positions.sizes())
-    throw Error(ExitStatus::plugin,
-                "the step function returned scores of another shape than [B,T]; expected one score for each step");
-}
-
 }  // namespace
+
+Tensor sequences_of(const std::vector<Unit>& units) {
+  std::vector<std::int64_t> list;
+  for (const Unit& unit : units) list.push_back(unit.sequence);
+  return at::tensor(list, at::kLong);
+}
 
 ProblemState::ProblemState(const Model& model, const StepFunction& score, std::vector<Sequence> given,
                            Problem::Options options)
@@ -86,10 +62,10 @@ ProblemState::ProblemState(const Model& model, const StepFunction& score, std::v
       sequences(std::move(given)),
       options(std::move(options)),
       work_before(model.work()),
+      scoring_(*this),
       known_(sequences.size(), false) {
   if (sequences.empty()) throw InputError("no sequence to attribute; give at least one text");
   std::vector<TokenIds> targets, sources;
-  std::vector<PassPlan::Rows> pass_rows;
   std::int64_t most_steps = 0;
   for (const Sequence& sequence : sequences) {
     check(sequence, model.info());
@@ -104,9 +80,8 @@ ProblemState::ProblemState(const Model& model, const StepFunction& score, std::v
     sources.push_back(std::move(source));
     most_steps = std::max(most_steps, sequence.steps.size());
   }
-  plan_.emplace(model.info(), std::move(pass_rows), this->options.memory_bytes);
-  inputs.target = pad(targets);
-  if (model.info().kind == ModelKind::encoder_decoder) inputs.source = pad(sources);
+  inputs.target = padded_ids(targets);
+  if (model.info().kind == ModelKind::encoder_decoder) inputs.source = padded_ids(sources);
 
   const auto batch = static_cast<std::int64_t>(sequences.size());
   positions = at::full({batch, most_steps}, kNoStep, at::kLong);
@@ -121,6 +96,20 @@ ProblemState::ProblemState(const Model& model, const StepFunction& score, std::v
     }
   }
   step_mask = positions != kNoStep;
+  plan_.emplace(plan_for(score, StepRole::attributed));
+  scoring_.prepare(score, StepRole::attributed);
+}
+
+PassPlan ProblemState::plan_for(const StepFunction& function, StepRole role) {
+  const PassPlan::Beside beside = scoring_.beside(function, role);
+  std::vector<PassPlan::Rows> rows = pass_rows;
+  if (beside.text) {
+    // A pass and the one beside it, as if both were as long as the longer of them.
+    const std::vector<PassPlan::Rows> other = scoring_.contrast_rows();
+    for (std::size_t b = 0; b < rows.size(); ++b)
+      rows[b] = {std::max(rows[b].target, other[b].target), std::max(rows[b].source, other[b].source)};
+  }
+  return PassPlan(model.info(), std::move(rows), options.memory_bytes, beside);
 }
 
 ProblemState::~ProblemState() = default;
@@ -202,7 +191,7 @@ Tensor ProblemState::make_baseline_ids(Side side) const {
 }
 
 std::int64_t ProblemState::held() const {
-  std::int64_t bytes = 0;
+  std::int64_t bytes = scoring_.held();
   for (const auto& rows : {embeddings_[0], embeddings_[1], baselines_[0], baselines_[1]})
     if (rows.defined()) bytes += rows.numel() * kFloat;
   return bytes + (leaves_ ? leaves_->bytes() : 0);
@@ -245,50 +234,8 @@ Tensor ProblemState::positions_of(const std::vector<Unit>& units, std::int64_t f
   return at::where(wanted, asked, kNoStep);
 }
 
-Tensor ProblemState::score_pass(const StepFunction& function, const Tensor& logits, const std::vector<Unit>& units,
-                                std::int64_t first_step, const Tensor& asked) const {
-  const Tensor targets = step_ids.index_select(0, sequences_of(units)).narrow(1, first_step, asked.size(1));
-  Tensor scores = at::empty(asked.sizes(), at::kFloat);
-  const std::int64_t texts = logits.size(0);
-  const std::int64_t together = std::max<std::int64_t>(1, kScoredLogits / (logits.size(1) * logits.size(2)));
-  for (std::int64_t first = 0; first < texts; first += together) {
-    const std::int64_t count = std::min(together, texts - first);
-    const Tensor some = function.score({logits.narrow(0, first, count), targets.narrow(0, first, count)});
-    require_score_shape(some, asked.narrow(0, first, count));
-    scores.narrow(0, first, count).copy_(some);
-  }
-  return at::where(asked != kNoStep, scores, 0.0);
-}
-
-Tensor ProblemState::score_to_cotangents(Tensor& logits, const std::vector<Unit>& units, std::int64_t first_step,
-                                         const Tensor& asked) const {
-  const Tensor targets = step_ids.index_select(0, sequences_of(units)).narrow(1, first_step, asked.size(1));
-  Tensor scores = at::empty(asked.sizes(), at::kFloat);
-  const std::int64_t texts = logits.size(0);
-  const std::int64_t together = std::max<std::int64_t>(1, kScoredLogits / (logits.size(1) * logits.size(2)));
-  for (std::int64_t first = 0; first < texts; first += together) {
-    const std::int64_t count = std::min(together, texts - first);
-    Tensor rows = logits.narrow(0, first, count);
-    Tensor some, cotangents;
-    {
-      at::AutoGradMode with_grad(true);
-      const Tensor leaf = rows.detach().clone().requires_grad_(true);
-      const Tensor mask = asked.narrow(0, first, count) != kNoStep;
-      some = score.score({leaf, targets.narrow(0, first, count)});
-      require_score_shape(some, mask);
-      some = at::where(mask, some.to(at::kFloat), 0.0);
-      if (!some.requires_grad())
-        throw ConfigError(
-            "the attributed function is not differentiable, but the method needs gradients; "
-            "choose another function, or a method that only needs scores");
-      // Steps don't share rows, so one backward of the sum gives every step's own cotangent.
-      cotangents = torch::autograd::grad({some.sum()}, {leaf}).front();
-    }
-    at::NoGradGuard no_grad;
-    scores.narrow(0, first, count).copy_(some);
-    rows.copy_(cotangents);
-  }
-  return scores;
+Tensor ProblemState::score_pass(const Tensor& logits, const ScoredPass& pass, const Forward* contrast) {
+  return scoring_.scores(score, StepRole::attributed, logits, pass, contrast);
 }
 
 std::vector<Unit> ProblemState::whole() const {
@@ -319,22 +266,31 @@ const Tensor& ProblemState::base_scores() {
   plan().require({plan().demand(unknown, {.steps = steps()}, held())});
   for (const Pass& pass : plan().passes(unknown, {.steps = steps()}, held())) {
     const Tensor asked = positions_of(pass.units, 0, steps());
-    const Forward forward = model.forward(inputs_of(pass.units), {.positions = asked});
-    remember(pass.units, forward.logits, score_pass(score, forward.logits, pass.units, 0, asked));
+    const Inputs texts = inputs_of(pass.units);
+    const Forward forward = model.forward(texts, {.positions = asked});
+    remember(pass.units, forward.logits, score_pass(forward.logits, {pass.units, texts, 0, asked}));
   }
   return base_scores_;
 }
 
-Tensor ProblemState::scores(const StepFunction& function) {
+Tensor ProblemState::scores(const StepFunction& function, StepRole role) {
   if (&function == &score) return base_scores();
+  scoring_.prepare(function, role);
   base_scores();
-  if (base_logits_.defined()) return score_pass(function, base_logits_, whole(), 0, positions);
+  const std::vector<Unit> all = whole();
+  if (base_logits_.defined() && scoring_.needs_logits_alone(function, role))
+    return scoring_.scores(function, role, base_logits_, {all, inputs, 0, positions});
   drop_prefix();
   Tensor result = at::empty({batch(), steps()});
-  for (const Pass& pass : plan().passes(whole(), {.steps = steps()}, held())) {
+  const PassPlan plan = plan_for(function, role);
+  const PassKind kind{.steps = steps()};
+  plan.require({plan.demand(all, kind, held())});
+  for (const Pass& pass : plan.passes(all, kind, held())) {
     const Tensor asked = positions_of(pass.units, 0, steps());
-    const Forward forward = model.forward(inputs_of(pass.units), {.positions = asked});
-    result.index_copy_(0, sequences_of(pass.units), score_pass(function, forward.logits, pass.units, 0, asked));
+    const Inputs texts = inputs_of(pass.units);
+    const Forward forward = model.forward(texts, {.positions = asked});
+    result.index_copy_(0, sequences_of(pass.units),
+                       scoring_.scores(function, role, forward.logits, {pass.units, texts, 0, asked}));
   }
   return result;
 }
@@ -387,8 +343,9 @@ void ProblemState::score_copies(const std::vector<Unit>& units, const RowsOf& ro
   Meter meter(*this, static_cast<std::int64_t>(units.size()));
   for (const Pass& pass : plan().passes(units, kind, held())) {
     const Tensor asked = positions_of(pass.units, 0, steps());
-    const Forward forward = model.forward(inputs_of(pass.units, rows), {.positions = asked});
-    const Tensor scores = score_pass(score, forward.logits, pass.units, 0, asked);
+    const Inputs texts = inputs_of(pass.units, rows);
+    const Forward forward = model.forward(texts, {.positions = asked});
+    const Tensor scores = score_pass(forward.logits, {pass.units, texts, 0, asked});
     for (std::size_t u = 0; u < pass.units.size(); ++u)
       result[pass.units[u].copy][pass.units[u].sequence].copy_(scores[static_cast<std::int64_t>(u)]);
     meter.add(pass.units.size());
@@ -428,8 +385,10 @@ std::shared_ptr<const ProblemState::Prefix> ProblemState::prefix_of(const std::v
                                  [&](const Unit& unit) { return known_[static_cast<std::size_t>(unit.sequence)]; });
   const auto texts = static_cast<std::int64_t>(group.size());
   const Tensor asked = known ? at::full({texts, 1}, kNoStep, at::kLong) : positions_of(group, 0, steps());
-  prefix->forward = model.forward(inputs_of(group), {.positions = asked, .keep_prefix = true});
-  if (!known) remember(group, prefix->forward.logits, score_pass(score, prefix->forward.logits, group, 0, asked));
+  const Inputs texts_of_group = inputs_of(group);
+  prefix->forward = model.forward(texts_of_group, {.positions = asked, .keep_prefix = true});
+  if (!known)
+    remember(group, prefix->forward.logits, score_pass(prefix->forward.logits, {group, texts_of_group, 0, asked}));
   prefix->forward.logits.reset();
   if (group.size() == sequences.size()) prefix_ = prefix;
   return prefix;
@@ -443,10 +402,11 @@ SharedPrefix ProblemState::shared(const Prefix& prefix, const std::vector<Unit>&
 
 Forward ProblemState::observe(const ObserveRequest& request) {
   drop_prefix();
+  const std::vector<Unit> all = whole();
   Forward forward = model.forward(
       inputs, {.positions = positions, .attentions = request.attentions, .layer_states = request.layer_states});
   if (std::find(known_.begin(), known_.end(), false) != known_.end())
-    remember(whole(), forward.logits, score_pass(score, forward.logits, whole(), 0, positions));
+    remember(all, forward.logits, score_pass(forward.logits, {all, inputs, 0, positions}));
   return forward;
 }
 

@@ -4,11 +4,15 @@
 #include <optional>
 
 #include "pass_plan.h"
+#include "step_scoring.h"
 #include "whence/problem.h"
 
 namespace whence {
 
 class Leaves;
+
+/// Sequence of every unit, [U].
+Tensor sequences_of(const std::vector<Unit>& units);
 
 /// Everything behind a Problem: its texts, what is known of them, and how passes over them are made.
 class ProblemState {
@@ -24,6 +28,7 @@ class ProblemState {
   Inputs inputs;                          ///< ids alone
   Tensor positions, step_mask, step_ids;  ///< [B,T]
   std::vector<std::int64_t> rows;         ///< of each target, up to the last one that a step reads
+  std::vector<PassPlan::Rows> pass_rows;  ///< of each sequence, both sides
   const Work work_before;
   bool reduced_hidden = false;
   bool may_stop_early = false;
@@ -45,7 +50,10 @@ class ProblemState {
   /// [D]: mean embedding of the vocabulary of a side.
   const Tensor& mean_row(Side side);
 
+  /// Passes that are scored by the problem's score.
   const PassPlan& plan() const { return *plan_; }
+  /// Those that are scored by another function, which may need more beside.
+  PassPlan plan_for(const StepFunction& function, StepRole role);
   /// Bytes that are held between passes, a prefix not counted.
   std::int64_t held() const;
   /// Whether later passes may take rows of earlier ones.
@@ -61,17 +69,14 @@ class ProblemState {
   /// [U,T'] of some steps: -1 where a step reads a row that is not computed, or where `active` [B,T] is false.
   Tensor positions_of(const std::vector<Unit>& units, std::int64_t first_step, std::int64_t steps,
                       const Tensor& active = {}) const;
-  /// Scores [U,T'] of the steps of a pass under any function, zero where there is none.
-  Tensor score_pass(const StepFunction& function, const Tensor& logits, const std::vector<Unit>& units,
-                    std::int64_t first_step, const Tensor& positions) const;
-  /// The same under the problem's score; turns the logits into the cotangents of these scores.
-  Tensor score_to_cotangents(Tensor& logits, const std::vector<Unit>& units, std::int64_t first_step,
-                             const Tensor& positions) const;
+  StepScoring& scoring() { return scoring_; }
+  /// Scores [U,T'] of the steps of a pass, see StepScoring::scores.
+  Tensor score_pass(const Tensor& logits, const ScoredPass& pass, const Forward* contrast = nullptr);
 
   /// Units of all sequences as they are.
   std::vector<Unit> whole() const;
   /// Scores of the sequences as they are, [B,T], from logits if they are remembered.
-  Tensor scores(const StepFunction& function);
+  Tensor scores(const StepFunction& function, StepRole role);
   const Tensor& base_scores();
   /// Those that were found so far.
   const Tensor& known_scores() const { return base_scores_; }
@@ -119,8 +124,10 @@ class ProblemState {
   void score_copies(const std::vector<Unit>& units, const RowsOf& rows, Tensor& result);
   const BlockDecomposition& decomposition(const std::string& method) const;
 
+  StepScoring scoring_;
   std::optional<PassPlan> plan_;
-  Tensor embeddings_[2], baselines_[2], baseline_ids_[2], replaced_[2], mean_rows_[2];  ///< by Side; made when asked for
+  Tensor embeddings_[2], baselines_[2], baseline_ids_[2], replaced_[2],
+      mean_rows_[2];                  ///< by Side; made when asked for
   Tensor base_scores_, base_logits_;  ///< [B,T], [B,T,V] if they are small enough
   std::vector<bool> known_;           ///< sequences whose base scores were found
   std::shared_ptr<const Prefix> prefix_;

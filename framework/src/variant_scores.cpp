@@ -22,7 +22,10 @@ Tensor packed(const Tensor& given, std::int64_t count, at::ScalarType type, cons
 }  // namespace
 
 VariantScores::VariantScores(ProblemState& state, const Variants& variants, const StepFunction& function)
-    : state_(state), variants_(variants), function_(function) {
+    : state_(state),
+      variants_(variants),
+      function_(function),
+      plan_(&function == &state.score ? state.plan() : state.plan_for(function, StepRole::attributed)) {
   const Tensor& either = variants.target_mask.defined() ? variants.target_mask : variants.source_mask;
   count_ = either.defined() ? either.size(0) : 0;
   if (variants.removal.size() != 1 && std::ssize(variants.removal) != count_)
@@ -208,11 +211,13 @@ PassKind VariantScores::kind(bool shared) const {
 void VariantScores::run(const std::vector<Unit>& units, const ProblemState::Prefix* prefix, std::int64_t beside,
                         ProblemState::Meter& meter, Tensor& result) {
   // Those that share nothing may run while a prefix is held for others.
-  for (const Pass& pass : state_.plan().passes(units, kind(prefix != nullptr), beside)) {
+  for (const Pass& pass : plan_.passes(units, kind(prefix != nullptr), beside)) {
     ForwardRequest request{.positions = asked(pass)};
     if (prefix) request.shared = ProblemState::shared(*prefix, pass.units);
-    const Forward forward = state_.model.forward(inputs(pass), request);
-    const Tensor scores = state_.score_pass(function_, forward.logits, pass.units, pass.first_step, request.positions);
+    const Inputs texts = inputs(pass);
+    const Forward forward = state_.model.forward(texts, request);
+    const Tensor scores = state_.scoring().scores(function_, StepRole::attributed, forward.logits,
+                                                  {pass.units, texts, pass.first_step, request.positions});
     for (std::size_t u = 0; u < pass.units.size(); ++u) {
       // Steps before the first changed row keep the score of the unchanged text.
       const Tensor mask = request.positions[static_cast<std::int64_t>(u)] != kNoStep;
@@ -224,6 +229,7 @@ void VariantScores::run(const std::vector<Unit>& units, const ProblemState::Pref
 }
 
 Tensor VariantScores::run() {
+  state_.scoring().prepare(function_, StepRole::attributed);
   const bool sharing = state_.shares_prefixes();
   for (const Side side : {Side::source, Side::target}) {
     state_.embedding(side);
@@ -241,14 +247,14 @@ Tensor VariantScores::run() {
   std::vector<PassPlan::Demand> demands;
   for (const Unit& text : state_.whole()) {
     const Changed& own = units_of_texts[static_cast<std::size_t>(text.sequence)];
-    const std::int64_t beside = held + (shares_rows(own) ? state_.plan().prefix_bytes(text.sequence) : 0);
-    demands.push_back(state_.plan().demand({text}, {.steps = steps, .keep_prefix = shares_rows(own)}, held));
-    demands.push_back(state_.plan().demand(own.sharing, kind(true), beside));
-    demands.push_back(state_.plan().demand(own.whole, kind(false), beside));
+    const std::int64_t beside = held + (shares_rows(own) ? plan_.prefix_bytes(text.sequence) : 0);
+    demands.push_back(plan_.demand({text}, {.steps = steps, .keep_prefix = shares_rows(own)}, held));
+    demands.push_back(plan_.demand(own.sharing, kind(true), beside));
+    demands.push_back(plan_.demand(own.whole, kind(false), beside));
   }
-  state_.plan().require(demands);
+  plan_.require(demands);
   Tensor result = at::empty({count_, state_.batch(), steps});
-  const Tensor other = &function_ == &state_.score ? Tensor() : state_.scores(function_);
+  const Tensor other = &function_ == &state_.score ? Tensor() : state_.scores(function_, StepRole::attributed);
   ProblemState::Meter meter(state_, total);
   for (const auto& group : sharing ? state_.prefix_groups() : std::vector<std::vector<Unit>>{state_.whole()}) {
     Changed all;

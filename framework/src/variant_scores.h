@@ -49,6 +49,7 @@ class VariantScores {
   ProblemState& state_;
   const Variants& variants_;
   const StepFunction& function_;
+  const PassPlan plan_;
   std::int64_t count_ = 0;
   Tensor masks_[2], ids_[2];  ///< by Side, contiguous: [P,B or 1,rows], [P,B,rows]
 };

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "whence/batch.h"
@@ -43,6 +44,16 @@ struct SharedPrefix {
   explicit operator bool() const { return base != nullptr; }
 };
 
+/// Dropout as in training, with the probabilities of the checkpoint. A mask depends on the seed, the sample, the name
+/// of the sequence, the layer and the position alone.
+struct Dropout {
+  static constexpr std::string_view kCapability = "dropout/1";  ///< offered by a model whose checkpoint has any
+
+  std::uint64_t seed = 0;
+  std::int64_t sample = 0;
+  std::vector<std::string> sequence_ids;  ///< one for each text; empty: no dropout
+};
+
 struct ForwardRequest {
   /// [B,T] int64 target positions whose next-token logits are wanted; -1 asks for nothing (that row of logits is zero).
   Tensor positions;
@@ -53,6 +64,7 @@ struct ForwardRequest {
   SharedPrefix shared;        ///< not together with captures
   /// Capture the states at these places, of the rows that are computed; none before the block that a stack begins at.
   std::vector<LayerSite> sites;
+  Dropout dropout;  ///< only together with positions; ConfigError of a model that doesn't offer it
 };
 
 struct Forward {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <limits>
 
+#include "contrast_texts.h"
 #include "counting.h"
 #include "host/aggregation.h"
 #include "host/attribution_info.h"
@@ -25,7 +26,16 @@ struct Tools {
   std::unique_ptr<EarlyReduction> reduction;  ///< null: hidden units are kept
   std::vector<std::pair<std::string, std::unique_ptr<StepFunction>>> step_scores;
   std::map<std::string, std::string> merges;
+  bool compares = false;  ///< with contrastive texts
 };
+
+/// Throws ConfigError for a function that makes no sense in its role.
+bool compares(const Choice& choice, const StepFunction& function, StepRole role) {
+  return with_place(choice.where, plugin_title(PluginKind::step_function, choice.name), [&] {
+    const StepNeeds needs = function.needs(role);
+    return needs.contrast_ids || needs.contrast_logits;
+  });
+}
 
 bool needs(const PluginInfo& method, std::string_view what) {
   const Value* needed = method.declaration.find("needs");
@@ -42,10 +52,12 @@ bool is_default_score(const Choice& choice) {
 Tools make_tools(const PluginHost& host, const AttributionSpec& spec) {
   Tools tools;
   tools.score = host.make_step_function(spec.attributed_function);
+  tools.compares = compares(spec.attributed_function, *tools.score, StepRole::attributed);
   tools.method = host.make_method(spec.method);
   tools.reduction = EarlyReduction::of(host, spec);
   for (const Choice& choice : spec.step_scores) {
     tools.step_scores.emplace_back(choice.name, host.make_step_function(choice));
+    tools.compares = compares(choice, *tools.step_scores.back().second, StepRole::recorded) || tools.compares;
     const PluginInfo& plugin = host.catalogue().find(PluginKind::step_function, choice.name, choice.where);
     if (const Value* merge = plugin.declaration.find("merge")) tools.merges[choice.name] = merge->as_string();
   }
@@ -97,10 +109,23 @@ void blank_future(Tensor& rows, const Span& steps) {
   rows.masked_fill_(future, std::numeric_limits<double>::quiet_NaN());
 }
 
+/// The target of a sequence as it is shown: "contrastive → explained" where a token is compared with another one.
+std::vector<Token> shown_target(const Sequence& sequence, bool compared) {
+  std::vector<Token> tokens = sequence.target;
+  if (!compared || sequence.contrast->target.empty()) return tokens;
+  for (std::int64_t t = 0; t < sequence.steps.size(); ++t) {
+    const std::int64_t position = sequence.contrast->positions[static_cast<std::size_t>(t)];
+    const Token& other = sequence.contrast->target[static_cast<std::size_t>(position)];
+    Token& own = tokens[static_cast<std::size_t>(sequence.steps.start + t)];
+    if (own.id != other.id) own = {other.text + " → " + own.text, -1};
+  }
+  return tokens;
+}
+
 /// What was computed for one sequence of a batch, without padding.
 SequenceAttribution sequence_attribution(const Attribution& attribution,
                                          const std::map<std::string, Tensor>& step_scores, std::int64_t index,
-                                         const Sequence& sequence) {
+                                         const Sequence& sequence, bool compared) {
   const auto length = static_cast<std::int64_t>(sequence.target.size());
   const auto source_length = static_cast<std::int64_t>(sequence.source.size());
   const std::int64_t steps = sequence.steps.size();
@@ -110,7 +135,7 @@ SequenceAttribution sequence_attribution(const Attribution& attribution,
   // A decoder-only model has one text: what stands before the first explained token is shown as the source.
   if (sequence.source.empty())
     result.source.assign(sequence.target.begin(), sequence.target.begin() + sequence.steps.start);
-  result.target = sequence.target;
+  result.target = shown_target(sequence, compared);
   result.target_labels = sequence.target_labels;
   result.steps = sequence.steps;
   result.granularity = attribution.granularity;
@@ -196,7 +221,8 @@ void Making::add(const PreparedText* first, const PreparedText* last) {
   std::map<std::string, Tensor> step_scores = attribution.step_scores;
   for (const auto& [name, function] : tools.step_scores) step_scores[name] = problem.scores(*function);
   for (const PreparedText* text = first; text != last; ++text) {
-    SequenceAttribution sequence = sequence_attribution(attribution, step_scores, text - first, text->sequence);
+    SequenceAttribution sequence =
+        sequence_attribution(attribution, step_scores, text - first, text->sequence, tools.compares);
     if (!counts_only(model)) require_finite(sequence, *text, spec);  // what is only counted says nothing
     if (sequence.target_attributions.defined()) blank_future(sequence.target_attributions, sequence.steps);
     sequence.step_score_merges = tools.merges;
@@ -210,7 +236,10 @@ Making make(const Model& model, const PluginHost& host, const std::vector<Prepar
             const AttributionSpec& spec, const AttributeOptions& options) {
   check_attribution(host.catalogue(), spec);
   Making making{model, spec, options, make_tools(host, spec)};
-  for (const PreparedText& text : texts) making.all_steps += text.sequence.steps.size();
+  for (const PreparedText& text : texts) {
+    making.all_steps += text.sequence.steps.size();
+    if (making.tools.compares) check_contrast(text.sequence, texts.front().sequence, model.info());
+  }
   const auto together = static_cast<std::size_t>(options.batch_size);
   for (std::size_t first = 0; first < texts.size(); first += together)
     making.add(texts.data() + first, texts.data() + std::min(texts.size(), first + together));

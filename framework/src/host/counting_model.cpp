@@ -234,6 +234,7 @@ StreamDirections CountingModel::directions(const Inputs& inputs, const Tensor& p
 
 const void* CountingModel::query(std::string_view capability) const {
   if (capability == kCountsOnly) return this;
+  if (capability == Dropout::kCapability) return model_.query(capability);
   if (capability == ValueZeroing::kCapability && model_.query(capability))
     return static_cast<const ValueZeroing*>(this);
   if (capability == BlockDecomposition::kCapability && model_.query(capability))

@@ -140,6 +140,9 @@ class GuardedStepFunction final : public StepFunction {
   GuardedStepFunction(std::unique_ptr<StepFunction> inner, std::string path)
       : inner_(std::move(inner)), path_(std::move(path)) {}
 
+  StepNeeds needs(StepRole role) const override {
+    return guard(path_, "needs", [&] { return inner_->needs(role); });
+  }
   Tensor score(const StepInputs& inputs) const override {
     Tensor scores = guard(path_, "score", [&] { return inner_->score(inputs); });
     check_scores(scores, inputs, path_);
