@@ -2,7 +2,7 @@
 #                   [FIXTURE])
 #
 # Builds one plugin library, writes the manifest beside it, installs both and registers a conformance test. KIND is
-# model, method, step_function, aggregator or renderer. The same call serves inside and outside this project.
+# model, method, step_function, aggregator, renderer or metric. The same call serves inside and outside this project.
 #
 # VERSION      default: that of the calling project
 # DECLARATION  default: plugin.yaml in the calling folder
@@ -55,7 +55,7 @@ endfunction()
 
 function(whence_add_plugin)
   cmake_parse_arguments(arg "FIXTURE" "NAME;KIND;VERSION;DECLARATION;DESTINATION" "SOURCES;LIBRARIES" ${ARGN})
-  set(kinds model method step_function aggregator renderer)
+  set(kinds model method step_function aggregator renderer metric)
   if(NOT arg_KIND IN_LIST kinds)
     message(FATAL_ERROR "whence_add_plugin: KIND '${arg_KIND}' is none of ${kinds}")
   endif()

@@ -5,6 +5,7 @@
 #include "whence/forward.h"
 #include "whence/hidden_reduction.h"
 #include "whence/method.h"
+#include "whence/metric.h"
 #include "whence/model.h"
 #include "whence/paired_aggregator.h"
 #include "whence/registrar.h"
@@ -24,6 +25,9 @@ const void* ModelLoader::query(std::string_view) const { return nullptr; }
 
 Method::~Method() = default;
 const void* Method::query(std::string_view) const { return nullptr; }
+
+Metric::~Metric() = default;
+const void* Metric::query(std::string_view) const { return nullptr; }
 
 StepFunction::~StepFunction() = default;
 StepNeeds StepFunction::needs(StepRole) const { return {}; }

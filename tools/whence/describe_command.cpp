@@ -102,8 +102,7 @@ const PluginInfo& find(const host::Catalogue& catalogue, const std::vector<std::
   // Names of broken plugins are no candidates, but asked for they are described with their problem.
   for (const PluginInfo& plugin : catalogue.plugins())
     if (plugin.name == words[0] && plugin.shadowed_by.empty() && !plugin.problem.empty()) found.push_back(&plugin);
-  for (const PluginKind kind : {PluginKind::model, PluginKind::method, PluginKind::step_function,
-                                PluginKind::aggregator, PluginKind::renderer}) {
+  for (const PluginKind kind : host::plugin_kinds()) {
     const std::vector<std::string> names = catalogue.names(kind);
     known.insert(known.end(), names.begin(), names.end());
     if (std::find(names.begin(), names.end(), words[0]) != names.end())

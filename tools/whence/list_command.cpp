@@ -76,7 +76,7 @@ Command list_command() {
   return {"list",
           "[KIND] [options]",
           "List the plugins that are found",
-          "KIND is model, method, step_function, aggregator or renderer. No library is opened.",
+          "KIND is model, method, step_function, aggregator, renderer or metric. No library is opened.",
           {{"verbose", flag, {"-v"}, "", "versions, manifests and what is shadowed, too"}},
           run};
 }

@@ -11,6 +11,7 @@ namespace whence {
 
 class Aggregator;
 class Method;
+class Metric;
 class ModelLoader;
 class Renderer;
 class StepFunction;
@@ -29,6 +30,7 @@ class WHENCE_API Registrar {
   virtual void add_step_function(const std::string& name, Factory<StepFunction> factory) = 0;
   virtual void add_aggregator(const std::string& name, Factory<Aggregator> factory) = 0;
   virtual void add_renderer(const std::string& name, Factory<Renderer> factory) = 0;
+  virtual void add_metric(const std::string& name, Factory<Metric> factory) = 0;
 };
 
 }  // namespace whence

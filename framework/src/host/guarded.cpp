@@ -253,6 +253,24 @@ class GuardedRenderer final : public Renderer {
   std::string path_;
 };
 
+class GuardedMetric final : public Metric {
+ public:
+  GuardedMetric(std::unique_ptr<Metric> inner, std::string path) : inner_(std::move(inner)), path_(std::move(path)) {}
+
+  std::vector<Measure> measure(const Evaluation& evaluation) const override {
+    std::vector<Measure> measures = guard(path_, "measure", [&] { return inner_->measure(evaluation); });
+    check_measures(measures, evaluation, path_);
+    return measures;
+  }
+  const void* query(std::string_view capability) const override {
+    return guard(path_, "query", [&] { return inner_->query(capability); });
+  }
+
+ private:
+  std::unique_ptr<Metric> inner_;
+  std::string path_;
+};
+
 }  // namespace
 
 std::unique_ptr<ModelLoader> guarded(std::unique_ptr<ModelLoader> loader, const std::string& path) {
@@ -269,6 +287,9 @@ std::unique_ptr<Aggregator> guarded(std::unique_ptr<Aggregator> aggregator, cons
 }
 std::unique_ptr<Renderer> guarded(std::unique_ptr<Renderer> renderer, const std::string& path) {
   return std::make_unique<GuardedRenderer>(std::move(renderer), path);
+}
+std::unique_ptr<Metric> guarded(std::unique_ptr<Metric> metric, const std::string& path) {
+  return std::make_unique<GuardedMetric>(std::move(metric), path);
 }
 
 }  // namespace whence::host

@@ -107,6 +107,7 @@ std::vector<std::string> known_keys(PluginKind kind) {
   if (kind == PluginKind::method) keys.insert(keys.end(), {"needs", "uses_attributed_function"});
   if (kind == PluginKind::step_function) keys.insert(keys.end(), {"differentiable", "merge"});
   if (kind == PluginKind::renderer) keys.push_back("file_suffix");
+  if (kind == PluginKind::metric) keys.push_back("removes");
   return keys;
 }
 
@@ -123,7 +124,7 @@ void check_own_keys(const Value& declaration) {
     if (std::find(known.begin(), known.end(), merge->as_string()) == known.end())
       throw UnknownName(merge->mark(), "reduction", merge->as_string(), known);
   }
-  for (const char* key : {"uses_attributed_function", "differentiable"}) optional_bool(declaration, key);
+  for (const char* key : {"uses_attributed_function", "differentiable", "removes"}) optional_bool(declaration, key);
   optional_text(declaration, "file_suffix");
 }
 

@@ -50,6 +50,9 @@ std::unique_ptr<Aggregator> PluginHost::make_aggregator(const Choice& choice) co
 std::unique_ptr<Renderer> PluginHost::make_renderer(const Choice& choice) const {
   return make<Renderer>(PluginKind::renderer, choice);
 }
+std::unique_ptr<Metric> PluginHost::make_metric(const Choice& choice) const {
+  return make<Metric>(PluginKind::metric, choice);
+}
 
 void PluginHost::check(const PluginInfo& plugin) const {
   open_library(plugin);

@@ -7,6 +7,7 @@
 #include "host/param_check.h"
 #include "whence/aggregator.h"
 #include "whence/method.h"
+#include "whence/metric.h"
 #include "whence/model.h"
 #include "whence/renderer.h"
 #include "whence/step_function.h"
@@ -33,6 +34,7 @@ class PluginHost {
   std::unique_ptr<StepFunction> make_step_function(const Choice& choice) const;
   std::unique_ptr<Aggregator> make_aggregator(const Choice& choice) const;
   std::unique_ptr<Renderer> make_renderer(const Choice& choice) const;
+  std::unique_ptr<Metric> make_metric(const Choice& choice) const;
 
   /// Opens the library of one plugin and compares descriptor, exports and registered names with its manifest; throws
   /// PluginError.

@@ -7,10 +7,13 @@ namespace whence::host {
 namespace {
 
 constexpr std::array kKinds = {PluginKind::model, PluginKind::method, PluginKind::step_function, PluginKind::aggregator,
-                               PluginKind::renderer};
-constexpr std::array<std::string_view, 5> kNames = {"model", "method", "step_function", "aggregator", "renderer"};
+                               PluginKind::renderer, PluginKind::metric};
+constexpr std::array<std::string_view, 6> kNames = {"model",      "method",   "step_function",
+                                                    "aggregator", "renderer", "metric"};
 
 }  // namespace
+
+std::span<const PluginKind> plugin_kinds() { return kKinds; }
 
 std::string_view kind_name(PluginKind kind) { return kNames[static_cast<std::size_t>(kind)]; }
 

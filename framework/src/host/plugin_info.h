@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,9 +11,11 @@
 
 namespace whence::host {
 
-enum class PluginKind { model, method, step_function, aggregator, renderer };
+enum class PluginKind { model, method, step_function, aggregator, renderer, metric };
 
-/// "model", "method", "step_function", "aggregator", "renderer".
+/// All of them, in the order of the type.
+std::span<const PluginKind> plugin_kinds();
+/// "model", "method", "step_function", "aggregator", "renderer", "metric".
 std::string_view kind_name(PluginKind kind);
 /// Throws UnknownName.
 PluginKind kind_from_name(std::string_view name, const Mark& where = {});

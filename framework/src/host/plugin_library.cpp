@@ -40,6 +40,9 @@ class CollectingRegistrar final : public Registrar {
   void add_renderer(const std::string& name, Factory<Renderer> factory) override {
     add(PluginKind::renderer, name, std::move(factory));
   }
+  void add_metric(const std::string& name, Factory<Metric> factory) override {
+    add(PluginKind::metric, name, std::move(factory));
+  }
 
  private:
   template <class Interface>

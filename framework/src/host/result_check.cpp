@@ -1,6 +1,9 @@
 #include "host/result_check.h"
 
+#include <ATen/ops/isinf.h>
+
 #include <algorithm>
+#include <set>
 
 #include "whence/error.h"
 
@@ -109,6 +112,22 @@ void check_reduction(const Tensor& reduced, const Tensor& values, const std::str
   if (!reduced.defined()) check.fail("nothing made of hidden units");
   check.shape("what hidden units were reduced to", reduced, {values.sizes().slice(0, values.dim() - 1).vec(), {}},
               "all dims but the last");
+}
+
+void check_measures(const std::vector<Measure>& measures, const Evaluation& evaluation, const std::string& path) {
+  const Check check(path, "measure");
+  if (measures.empty()) check.fail("no measure");
+  std::set<std::string> names;
+  const Shape expected{{std::ssize(evaluation.attributions), evaluation.ablations.texts(),
+                        evaluation.ablations.problem().steps()},
+                       {}};
+  for (const Measure& measure : measures) {
+    if (measure.name.empty()) check.fail("a measure without a name");
+    if (!names.insert(measure.name).second) check.fail("the measure '" + measure.name + "' twice");
+    if (!measure.values.defined()) check.fail("the measure '" + measure.name + "' without numbers");
+    check.shape("the measure '" + measure.name + "'", measure.values, expected, "attributions, sequences, steps");
+    if (measure.values.isinf().any().item<bool>()) check.fail("the measure '" + measure.name + "' with infinite numbers");
+  }
 }
 
 }  // namespace whence::host

@@ -4,6 +4,7 @@
 
 #include "whence/attribution.h"
 #include "whence/attribution_output.h"
+#include "whence/metric.h"
 #include "whence/problem.h"
 #include "whence/step_function.h"
 
@@ -20,5 +21,7 @@ void check_scores(const Tensor& scores, const StepInputs& inputs, const std::str
 void check_sequence(const SequenceAttribution& sequence, const std::string& path);
 /// What an aggregator made of hidden units: one number for each of the others.
 void check_reduction(const Tensor& reduced, const Tensor& values, const std::string& path);
+/// [A,B,T] from a metric, under names of their own, finite or NaN.
+void check_measures(const std::vector<Measure>& measures, const Evaluation& evaluation, const std::string& path);
 
 }  // namespace whence::host

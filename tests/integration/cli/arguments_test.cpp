@@ -59,7 +59,8 @@ TEST(Arguments, ChecksValues) {
   expect_error(whence_tool({"attribute", "extra"}), 2, "unexpected argument 'extra'");
   expect_error(
       whence_tool({"list", "methd"}), 2,
-      "unknown plugin kind 'methd'; did you mean 'method'? known: aggregator, method, model, renderer, step_function");
+      "unknown plugin kind 'methd'; did you mean 'method'? known: aggregator, method, metric, model, renderer, "
+              "step_function");
   expect_error(whence_tool({"view"}), 2, "the result file is missing");
 }
 

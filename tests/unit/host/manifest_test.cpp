@@ -65,8 +65,8 @@ TEST_F(Manifest, MustBeWhole) {
       ":7:1: unknown key 'sha265'; did you mean 'sha256'? known: abi, build_id, library, manifest, plugin, sha256, "
       "size, version");
   EXPECT_EQ(problem("kind: method", "kind: methode"),
-            ":9:9: unknown plugin kind 'methode'; did you mean 'method'? known: aggregator, method, model, renderer, "
-            "step_function");
+            ":9:9: unknown plugin kind 'methode'; did you mean 'method'? known: aggregator, method, metric, model, "
+            "renderer, step_function");
   EXPECT_EQ(problem("name: m", "name: ../m"),
             ":10:9: '../m' is no name; use a-z, 0-9 and _, a letter first, at most 64");
   EXPECT_EQ(problem("  summary: For tests\n", ""), ":9:3: 'summary' is missing");
