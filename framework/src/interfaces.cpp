@@ -1,6 +1,7 @@
 // Key functions of the SDK's interfaces: destructors live here so that every type has one type_info and one vtable.
 #include "whence/aggregator.h"
 #include "whence/chat_template.h"
+#include "whence/checkpoint_report.h"
 #include "whence/contrastive_function.h"
 #include "whence/forward.h"
 #include "whence/hidden_reduction.h"
@@ -56,5 +57,7 @@ Registrar::~Registrar() = default;
 ValueZeroing::~ValueZeroing() = default;
 
 ChatTemplate::~ChatTemplate() = default;
+
+CheckpointExaminer::~CheckpointExaminer() = default;
 
 }  // namespace whence

@@ -6,6 +6,8 @@
 
 #include <cstring>
 
+#include "amount_text.h"
+#include "checkpoint_page.h"
 #include "command.h"
 #include "console.h"
 #include "host/manifest.h"
@@ -89,34 +91,25 @@ int check_one_plugin(const std::string& manifest) {
 }
 
 int check_model(const Arguments& arguments, const Session& session, const std::string& path) {
-  const host::LoadedModel loaded =
-      host::load_model(session.host, host::find_model(path, std::filesystem::current_path()));
-  const ModelInfo& info = loaded.model->info();
-  const nlohmann::ordered_json report{{"name", info.name},
-                                      {"plugin", loaded.plugin},
-                                      {"architecture", info.architecture},
-                                      {"class", info.class_name},
-                                      {"weights_format", info.weights_format},
-                                      {"parameters", info.parameters},
-                                      {"layers", info.layers},
-                                      {"heads", info.heads},
-                                      {"hidden", info.hidden},
-                                      {"vocabulary", info.vocabulary},
-                                      {"context", info.max_positions},
-                                      {"files", info.files}};
-  std::string text;
-  for (const auto& [key, value] : report.items())
-    text += key + ": " + (value.is_string() ? value.get<std::string>() : value.dump()) + "\n";
-  print(arguments.on("json") ? report.dump(2) + "\n" : text);
-  return 0;
+  const host::ExaminedModel model =
+      host::examine_model(session.host, host::find_model(path, std::filesystem::current_path()));
+  print(arguments.on("json") ? checkpoint_json(model).dump(2) + "\n" : checkpoint_text(model));
+  const auto& problems = model.report.problems;
+  if (problems.empty()) return 0;
+  notices(arguments)(path + ": " + counted(std::ssize(problems), "problem") + "; this checkpoint cannot be used");
+  return static_cast<int>(problems.front().status);
 }
 
 int run(const Arguments& arguments) {
-  expect_positional(arguments, 0, 0, "");
+  expect_positional(arguments, 0, 1, "[MODEL]");
   if (const auto manifest = arguments.path("plugin")) return check_one_plugin(*manifest);
   set_threads(arguments, 0);
   const Session session(arguments);
-  if (const auto path = arguments.path("model")) return check_model(arguments, session, *path);
+  const auto named = arguments.path("model");
+  const auto& words = arguments.positional();
+  if (named && !words.empty())
+    throw ConfigError("'" + words.front() + "' and --model both name a checkpoint; give one");
+  if (named || !words.empty()) return check_model(arguments, session, named ? *named : words.front());
 
   auto plugins = nlohmann::ordered_json::array();
   std::string text;
@@ -150,14 +143,17 @@ int run(const Arguments& arguments) {
 
 Command doctor_command() {
   using enum OptionKind;
-  return {"doctor",
-          "[options]",
-          "Say what is installed, where plugins are searched and what is broken",
-          "Every plugin is opened in a process of its own, so that a damaged library harms nothing. The exit status is "
-          "3 when a plugin cannot be used.",
-          {{"plugin", value, {}, "MANIFEST", "open the library of this manifest only, in this process"},
-           {"model", value, {"-m"}, "PATH", "load this checkpoint and say what it is"}},
-          run};
+  return {
+      "doctor",
+      "[MODEL] [options]",
+      "Say what is installed and what is broken, or what a checkpoint is",
+      "Every plugin is opened in a process of its own, so that a damaged library harms nothing. The exit status is "
+      "3 when a plugin cannot be used.\n\nWith MODEL, a GGUF file or the folder of a checkpoint, says what was "
+      "recognised of that instead: architecture, sizes, tensors, tokenizer, chat template, the memory it will take, "
+      "and everything that is wrong with it. The exit status is that of the first problem.",
+      {{"plugin", value, {}, "MANIFEST", "open the library of this manifest only, in this process"},
+       {"model", value, {"-m"}, "PATH", "the checkpoint, in place of MODEL"}},
+      run};
 }
 
 }  // namespace whence::cli

@@ -5,6 +5,7 @@
 
 #include "host/guard.h"
 #include "host/result_check.h"
+#include "whence/checkpoint_report.h"
 #include "whence/hidden_reduction.h"
 #include "whence/paired_aggregator.h"
 
@@ -94,10 +95,26 @@ class GuardedModel final : public Model {
   GuardedTokenizer tokenizer_;
 };
 
+class GuardedExaminer final : public CheckpointExaminer {
+ public:
+  GuardedExaminer(const CheckpointExaminer& inner, std::string path) : inner_(inner), path_(std::move(path)) {}
+
+  CheckpointReport examine(const ModelRequest& request) const override {
+    return guard(path_, "examine", [&] { return inner_.examine(request); });
+  }
+
+ private:
+  const CheckpointExaminer& inner_;
+  std::string path_;
+};
+
 class GuardedModelLoader final : public ModelLoader {
  public:
   GuardedModelLoader(std::unique_ptr<ModelLoader> inner, std::string path)
-      : inner_(std::move(inner)), path_(std::move(path)) {}
+      : inner_(std::move(inner)), path_(std::move(path)) {
+    const void* power = guard(path_, "query", [&] { return inner_->query(CheckpointExaminer::kCapability); });
+    if (power) examiner_.emplace(*static_cast<const CheckpointExaminer*>(power), path_);
+  }
 
   bool recognises(const ModelRequest& request) const override {
     return guard(path_, "recognise", [&] { return inner_->recognises(request); });
@@ -109,12 +126,15 @@ class GuardedModelLoader final : public ModelLoader {
     return std::make_unique<GuardedModel>(std::move(model), path_);
   }
   const void* query(std::string_view capability) const override {
+    if (capability == CheckpointExaminer::kCapability)
+      return examiner_ ? static_cast<const CheckpointExaminer*>(&*examiner_) : nullptr;
     return guard(path_, "query", [&] { return inner_->query(capability); });
   }
 
  private:
   std::unique_ptr<ModelLoader> inner_;
   std::string path_;
+  std::optional<GuardedExaminer> examiner_;
 };
 
 class GuardedMethod final : public Method {

@@ -47,29 +47,40 @@ void require_model(const std::string& path, const Mark& where) {
                    "of WHENCE_MODELS)");
 }
 
-LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin,
-                       const LoadOptions& options) {
-  const auto began = std::chrono::steady_clock::now();
+ModelRequest model_request(const std::string& path, const LoadOptions& options,
+                           std::vector<std::string>& broken_architectures) {
   require_model(path);
   ModelRequest request;
   request.path = path;
   request.dtype = options.dtype;
   request.weights = options.weights;
   request.memory_bytes = options.memory_bytes;
-  LoadedModel loaded;
   for (const auto& file : architecture_files()) {
     try {
       request.architectures.push_back(load_yaml(file));
     } catch (const ConfigError& error) {
-      loaded.broken_architectures.push_back(error.what());
+      broken_architectures.push_back(error.what());
     }
   }
-  const std::vector<std::string> candidates =
-      plugin ? std::vector<std::string>{*plugin} : usable_plugins(host.catalogue());
+  return request;
+}
+
+std::vector<std::string> model_plugins(const Catalogue& catalogue, const std::string& path,
+                                       const std::optional<std::string>& plugin) {
+  std::vector<std::string> candidates = plugin ? std::vector<std::string>{*plugin} : usable_plugins(catalogue);
   if (candidates.empty())
     throw PluginError(
         path, "model",
         "no usable model plugin is installed; 'whence doctor' shows where plugins are searched and what is wrong");
+  return candidates;
+}
+
+LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin,
+                       const LoadOptions& options) {
+  const auto began = std::chrono::steady_clock::now();
+  LoadedModel loaded;
+  const ModelRequest request = model_request(path, options, loaded.broken_architectures);
+  const std::vector<std::string> candidates = model_plugins(host.catalogue(), path, plugin);
   try {
     for (const std::string& name : candidates) {
       loaded.plugin = name;

@@ -28,6 +28,16 @@ struct LoadOptions {
   std::int64_t memory_bytes = 0;
 };
 
+/// What a plugin is asked to load, with all architecture files; errors of those that are no valid YAML are added to
+/// `broken_architectures`. Throws ModelError when nothing lies at `path`.
+ModelRequest model_request(const std::string& path, const LoadOptions& options,
+                           std::vector<std::string>& broken_architectures);
+
+/// The plugins that may load the checkpoint at `path`: the named one, else all that can be opened. Throws PluginError
+/// when there is none.
+std::vector<std::string> model_plugins(const Catalogue& catalogue, const std::string& path,
+                                       const std::optional<std::string>& plugin);
+
 /// Opens a checkpoint with the named model plugin or, without a name, with the first that recognises it. Throws
 /// ModelError, UnknownName, PluginError; a ModelError tells of broken architecture files, since the right one may be
 /// among them.

@@ -240,4 +240,11 @@ SpecialIds CheckpointFiles::configured_ids() const {
       .bos = id("bos_token_id"), .eos = id("eos_token_id"), .unknown = id("unk_token_id"), .pad = id("pad_token_id")};
 }
 
+bool reads_pieces(const CheckpointFiles& files) {
+  const char* own = files.tokenizer_class().layout == Layout::marian    ? "source.spm"
+                    : files.tokenizer_class().layout == Layout::m2m_100 ? "vocab.json"
+                                                                        : nullptr;
+  return own && !(files.has("tokenizer.json") && !files.has(own));
+}
+
 }  // namespace whence

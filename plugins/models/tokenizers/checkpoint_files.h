@@ -78,4 +78,7 @@ class CheckpointFiles {
   const TokenizerClass* class_ = nullptr;
 };
 
+/// Whether texts are cut by sentencepiece and the pieces have their ids in a vocab.json, as for Marian and M2M-100.
+bool reads_pieces(const CheckpointFiles& files);
+
 }  // namespace whence

@@ -95,9 +95,7 @@ std::unique_ptr<Tokenizer> m2m_100(const CheckpointFiles& files) {
 }
 
 std::unique_ptr<Tokenizer> without_languages(const CheckpointFiles& files) {
-  const auto layout = files.tokenizer_class().layout;
-  if (layout == Layout::marian && !(files.has("tokenizer.json") && !files.has("source.spm"))) return marian(files);
-  if (layout == Layout::m2m_100 && !(files.has("tokenizer.json") && !files.has("vocab.json"))) return m2m_100(files);
+  if (reads_pieces(files)) return files.tokenizer_class().layout == Layout::marian ? marian(files) : m2m_100(files);
   if (files.has("tokenizer.json")) {
     const auto path = files.path("tokenizer.json");
     return std::make_unique<HfTokenizer>(read_file(path), path.string(), files.changes(), files.special());

@@ -153,6 +153,31 @@ void check_sections(const Value& file) {
     }
 }
 
+const std::vector<std::string>* find_names(const WeightNames& names, std::string_view stack, std::string_view role) {
+  if (!stack.empty())
+    if (const auto own = names.names.find(std::string(stack) + "." + std::string(role)); own != names.names.end())
+      return &own->second;
+  const auto found = names.names.find(role);
+  return found == names.names.end() ? nullptr : &found->second;
+}
+
+/// A value of a checkpoint as the look-up's `map` translates it.
+Value translated(const Value& option, const Value& value, const std::string& place, const std::string& key) {
+  const Value* table = option.find("map");
+  if (!table) return value;
+  std::string found = describe(value);
+  if (value.is_string()) found = value.as_string();
+  std::vector<std::string> known;
+  for (const auto& [from, to] : table->as_map()) {
+    if (from == found) return to;
+    known.push_back(from);
+  }
+  if (const Value* rest = table->find("else")) return *rest;
+  throw OptionError(place + ": " + UnknownName({}, "value", found, known).what(), key);
+}
+
+}  // namespace
+
 std::string describe(const Value& value) {
   struct Describe {
     std::string operator()(std::monostate) const { return "nothing"; }
@@ -169,31 +194,6 @@ std::string describe(const Value& value) {
   };
   return std::visit(Describe{}, value.data());
 }
-
-const std::vector<std::string>* find_names(const WeightNames& names, std::string_view stack, std::string_view role) {
-  if (!stack.empty())
-    if (const auto own = names.names.find(std::string(stack) + "." + std::string(role)); own != names.names.end())
-      return &own->second;
-  const auto found = names.names.find(role);
-  return found == names.names.end() ? nullptr : &found->second;
-}
-
-/// A value of a checkpoint as the look-up's `map` translates it.
-Value translated(const Value& option, const Value& value, const std::string& place) {
-  const Value* table = option.find("map");
-  if (!table) return value;
-  std::string found = describe(value);
-  if (value.is_string()) found = value.as_string();
-  std::vector<std::string> known;
-  for (const auto& [from, to] : table->as_map()) {
-    if (from == found) return to;
-    known.push_back(from);
-  }
-  if (const Value* rest = table->find("else")) return *rest;
-  throw ModelError(place + ": " + UnknownName({}, "value", found, known).what());
-}
-
-}  // namespace
 
 bool WeightNames::has(std::string_view stack, std::string_view role) const {
   return find_names(*this, stack, role) != nullptr;
@@ -302,7 +302,7 @@ std::size_t Option::choice(std::string_view kind, const std::vector<std::string>
 }
 
 void Option::fail(const std::string& text) const {
-  if (from_checkpoint_) throw ModelError(place_ + ": " + text);
+  if (!key_.empty()) throw OptionError(place_ + ": " + text, key_);
   throw ConfigError(place_ + ": " + text);
 }
 
@@ -318,26 +318,27 @@ Option find_option(const Architecture& architecture, const HyperParameters& chec
   const std::string option_name = std::string(section) + "." + std::string(name);
   if (!option) {
     const Mark& mark = group ? group->mark() : architecture.options.mark();
-    return {Value(), mark.text() + ": '" + option_name + "'", false};
+    return {Value(), mark.text() + ": '" + option_name + "'"};
   }
-  if (!option->is_map()) return {*option, option->mark().text(), false};
+  if (!option->is_map()) return {*option, option->mark().text()};
   const Value* nothing = option->find("absent");
   const auto names = keys_for(checkpoint, *option);
   for (const auto& key : names)
     if (Value value = checkpoint.find(key); !value.is_null() && !(nothing && value == *nothing))
-      return {translated(*option, value, checkpoint.place(key)), checkpoint.place(key), true};
+      return {translated(*option, value, checkpoint.place(key), key), checkpoint.place(key), key};
   if (const Value* instead = option->find("if_null"))
     for (const auto& key : names)
-      if (checkpoint.is_null(key)) return {*instead, checkpoint.place(key), true};
+      if (checkpoint.is_null(key)) return {*instead, checkpoint.place(key), key};
   for (const bool wanted : {true, false})
     if (const Value* tensor = option->find(wanted ? "gguf_has" : "gguf_lacks");
         tensor && checkpoint.format() == CheckpointFormat::gguf) {
-      const std::string place = checkpoint.file() + ": tensor '" + tensor->as_string() + "'";
-      return {translated(*option, Value(checkpoint.has_tensor(tensor->as_string()) == wanted), place), place, true};
+      const std::string& name = tensor->as_string();
+      const std::string place = checkpoint.file() + ": tensor '" + name + "'";
+      return {translated(*option, Value(checkpoint.has_tensor(name) == wanted), place, name), place, name};
     }
-  if (const Value* fallback = option->find("default")) return {*fallback, fallback->mark().text(), false};
-  if (names.empty()) return {Value(), option->mark().text(), false};
-  return {Value(), checkpoint.place(names.front()), true};
+  if (const Value* fallback = option->find("default")) return {*fallback, fallback->mark().text()};
+  if (names.empty()) return {Value(), option->mark().text()};
+  return {Value(), checkpoint.place(names.front()), names.front()};
 }
 
 bool applies(const Architecture& architecture, const HyperParameters& checkpoint) {
@@ -365,10 +366,25 @@ void check_requirements(const Architecture& architecture, const HyperParameters&
       const bool equal = found.is_null() || found == expected ||
                          (found.is_number() && expected.is_number() && found.as_double() == expected.as_double());
       if (!equal)
-        throw ModelError(checkpoint.place(key) + ": expected " + describe(expected) + ", found " + describe(found) +
-                         "; architecture " + architecture.name + " is not built for it");
+        throw OptionError(checkpoint.place(key) + ": expected " + describe(expected) + ", found " + describe(found) +
+                              "; architecture " + architecture.name + " is not built for it",
+                          key);
     }
   }
+}
+
+std::vector<std::string> named_keys(const Value& part, CheckpointFormat format) {
+  const bool gguf = format == CheckpointFormat::gguf;
+  std::vector<std::string> result;
+  const auto append = [&](std::vector<std::string> more) { result.insert(result.end(), more.begin(), more.end()); };
+  if (part.is_list())
+    for (const Value& item : part.as_list()) append(named_keys(item, format));
+  if (!part.is_map()) return result;
+  for (const auto& [name, value] : part.as_map()) {
+    const bool names_keys = name == (gguf ? "gguf" : "config") && (value.is_string() || value.is_list());
+    append(names_keys ? keys(&value) : named_keys(value, format));
+  }
+  return result;
 }
 
 }  // namespace whence::transformer

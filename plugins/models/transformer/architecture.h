@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hyper_parameters.h"
+#include "whence/error.h"
 #include "whence/model.h"
 #include "whence/value.h"
 
@@ -52,17 +53,30 @@ struct Architecture {
   static Architecture parse(const Value& file);
 };
 
+/// A value of a checkpoint that its architecture cannot be built with.
+class OptionError : public ModelError {
+ public:
+  OptionError(const std::string& text, std::string key) : ModelError(text), key_(std::move(key)) {}
+  /// As HyperParameters spells it; of an option that is missing, the first that it could have.
+  const std::string& key() const { return key_; }
+
+ private:
+  std::string key_;
+};
+
 /// One option of an architecture, as a checkpoint sets it.
 class Option {
  public:
-  Option(Value value, std::string place, bool from_checkpoint)
-      : value_(std::move(value)), place_(std::move(place)), from_checkpoint_(from_checkpoint) {}
+  /// `key` is that of the checkpoint, empty for what the architecture file says itself.
+  Option(Value value, std::string place, std::string key = {})
+      : value_(std::move(value)), place_(std::move(place)), key_(std::move(key)) {}
 
   bool present() const { return !value_.is_null(); }
   const Value& value() const { return value_; }
   const std::string& place() const { return place_; }
+  const std::string& key() const { return key_; }
 
-  // Each throws ModelError (ConfigError when the architecture file itself is at fault).
+  // Each throws OptionError (ConfigError when the architecture file itself is at fault).
   std::int64_t integer(std::int64_t min, std::int64_t max) const;
   double number(double min, double max) const;
   bool boolean() const;
@@ -74,8 +88,7 @@ class Option {
 
  private:
   Value value_;
-  std::string place_;
-  bool from_checkpoint_;
+  std::string place_, key_;
 };
 
 /// The option `section`.`name` for one checkpoint: the value written in the architecture file, or the first of the keys
@@ -84,11 +97,17 @@ class Option {
 Option find_option(const Architecture& architecture, const HyperParameters& checkpoint, std::string_view stack,
                    std::string_view section, std::string_view name);
 
+/// A value as error texts show it.
+std::string describe(const Value& value);
+
 /// Whether the checkpoint has the values of the architecture's `when` list, by which several architectures of one type
 /// are told apart.
 bool applies(const Architecture& architecture, const HyperParameters& checkpoint);
 
-/// Throws ModelError when the checkpoint has a value that the architecture's `requires` list does not allow.
+/// Throws OptionError when the checkpoint has a value that the architecture's `requires` list does not allow.
 void check_requirements(const Architecture& architecture, const HyperParameters& checkpoint);
+
+/// Every key of a checkpoint that a part of an architecture file names for that format: of `sizes`, of all there is.
+std::vector<std::string> named_keys(const Value& part, CheckpointFormat format);
 
 }  // namespace whence::transformer

@@ -9,6 +9,7 @@
 #include "gguf_vocabulary.h"
 #include "jinja_chat_template.h"
 #include "safetensors_file.h"
+#include "weight_reader.h"
 #include "whence/error.h"
 
 namespace whence::transformer {
@@ -30,27 +31,23 @@ std::string no_config_text(const fs::path& directory) {
   return text + "; expected the folder of a Hugging Face checkpoint, or the path of a .gguf file";
 }
 
-struct Opened {
-  std::unique_ptr<GgufFile> gguf;
-  HyperParameters hyper_parameters;
-};
-
-Opened open(const fs::path& path) {
+/// A file or a folder with a configuration, whatever that holds. Throws ModelError when there is none.
+bool is_folder(const fs::path& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) {
     if (!fs::exists(path / "config.json")) throw ModelError(no_config_text(path));
-    HyperParameters config = HyperParameters::from_config(path / "config.json");
-    if (!config.find("quantization_config").is_null())
-      throw ModelError(config.place("quantization_config") +
-                       ": quantised safetensors are not supported; take the unquantised checkpoint or a GGUF file");
-    return {nullptr, std::move(config)};
+    return true;
   }
   if (!fs::exists(path, error)) throw ModelError(path.string() + ": no such file or folder");
   if (path.extension() != ".gguf" && !has_gguf_magic(path))
     throw ModelError(path.string() + ": expected a GGUF file, or the folder of a Hugging Face checkpoint");
-  auto gguf = std::make_unique<GgufFile>(path);
-  HyperParameters metadata = HyperParameters::from_gguf(*gguf);
-  return {std::move(gguf), std::move(metadata)};
+  return false;
+}
+
+void check_not_quantised(const HyperParameters& config) {
+  if (!config.find("quantization_config").is_null())
+    throw ModelError(config.place("quantization_config") +
+                     ": quantised safetensors are not supported; take the unquantised checkpoint or a GGUF file");
 }
 
 /// What a checkpoint calls its architecture.
@@ -60,16 +57,15 @@ struct ArchitectureName {
   std::string list;  ///< under which an architecture file lists such names
 };
 
-ArchitectureName architecture_name(const Opened& opened) {
-  if (opened.gguf)
-    return {"general.architecture", opened.gguf->require<std::string>("general.architecture"), "gguf_architectures"};
-  const HyperParameters& config = opened.hyper_parameters;
-  if (const Value type = config.find("model_type"); type.is_string())
+ArchitectureName architecture_name(const HyperParameters& checkpoint) {
+  if (checkpoint.format() == CheckpointFormat::gguf)
+    return {"general.architecture", checkpoint.gguf_architecture(), "gguf_architectures"};
+  if (const Value type = checkpoint.find("model_type"); type.is_string())
     return {"model_type", type.as_string(), "model_types"};
-  const Value classes = config.find("architectures");
+  const Value classes = checkpoint.find("architectures");
   if (classes.is_list() && !classes.as_list().empty() && classes.as_list()[0].is_string())
     return {"architectures", classes.as_list()[0].as_string(), "class_names"};
-  throw ModelError(config.file() + ": expected 'model_type', which says how the model is built; it is missing");
+  throw ModelError(checkpoint.file() + ": expected 'model_type', which says how the model is built; it is missing");
 }
 
 std::optional<Architecture> match(const ArchitectureName& name, const HyperParameters& checkpoint,
@@ -95,6 +91,18 @@ std::optional<HyperParameters> generation_config(const fs::path& folder) {
   return fs::exists(file) ? std::optional(HyperParameters::from_config(file)) : std::nullopt;
 }
 
+/// The number of tokens, if there are more than rows of the embedding. There may be more rows than tokens. Every token
+/// needs one but for special ones, such as a padding token that somebody added: these are refused in texts that hold
+/// them.
+std::optional<std::int64_t> tokens_without_rows(const Tokenizer& tokenizer, std::int64_t rows) {
+  const TokenIds& special = tokenizer.all_special_ids();
+  std::int64_t size = rows;
+  bool needs_row = false;
+  for (; tokenizer.token(size); ++size)
+    needs_row = needs_row || !std::binary_search(special.begin(), special.end(), size);
+  return needs_row ? std::optional(size) : std::nullopt;
+}
+
 void append_ids(const Value& value, TokenIds& ids) {
   if (value.is_int()) ids.push_back(value.as_int());
   if (value.is_list())
@@ -104,26 +112,42 @@ void append_ids(const Value& value, TokenIds& ids) {
 }  // namespace
 
 std::optional<Architecture> find_architecture(const ModelRequest& request) {
+  const fs::path path = request.path;
+  const HyperParameters checkpoint =
+      is_folder(path) ? HyperParameters::from_config(path / "config.json") : HyperParameters::from_gguf(GgufFile(path));
+  if (checkpoint.format() == CheckpointFormat::config_json) check_not_quantised(checkpoint);
   std::vector<std::string> known;
-  const Opened opened = open(request.path);
-  return match(architecture_name(opened), opened.hyper_parameters, request.architectures, known);
+  return match(architecture_name(checkpoint), checkpoint, request.architectures, known);
 }
 
-Checkpoint::Checkpoint(const ModelRequest& request) : path_(request.path) {
-  Opened opened = open(path_);
-  const ArchitectureName name = architecture_name(opened);
-  std::vector<std::string> known;
-  auto found = match(name, opened.hyper_parameters, request.architectures, known);
-  if (!found)
-    throw ModelError(opened.hyper_parameters.file() + ": '" + name.key + "': " +
-                     UnknownName({}, "architecture", name.text, known).what() + " (an architecture file can add one)");
-  architecture_ = std::move(*found);
-  if (!architecture_.weights.contains(opened.hyper_parameters.format()))
-    throw ModelError(opened.hyper_parameters.file() + ": the weight names of architecture " + architecture_.name +
-                     " are not known for this format");
-  is_gguf_ = opened.gguf != nullptr;
-  store_ = std::move(opened.gguf);
-  hyper_parameters_ = std::move(opened.hyper_parameters);
+Checkpoint::Checkpoint(const ModelRequest& request) : Checkpoint(request, nullptr) {}
+
+Checkpoint::Checkpoint(const ModelRequest& request, std::vector<CheckpointProblem>* problems)
+    : path_(request.path), is_gguf_(!is_folder(path_)) {
+  if (is_gguf_) {
+    auto file = std::make_unique<GgufFile>(path_);
+    hyper_parameters_ = HyperParameters::from_gguf(*file);
+    store_ = std::move(file);
+  } else {
+    attempt(problems, [&] { hyper_parameters_ = HyperParameters::from_config(path_ / "config.json"); });
+    if (!hyper_parameters_) return;
+    attempt(problems, [&] { check_not_quantised(*hyper_parameters_); });
+  }
+  attempt(problems, [&] {
+    const ArchitectureName name = architecture_name(*hyper_parameters_);
+    type_key_ = name.key;
+    type_ = name.text;
+    std::vector<std::string> known;
+    auto found = match(name, *hyper_parameters_, request.architectures, known);
+    if (!found)
+      throw ModelError(hyper_parameters_->file() + ": '" + name.key +
+                       "': " + UnknownName({}, "architecture", name.text, known).what() +
+                       " (an architecture file can add one)");
+    if (!found->weights.contains(hyper_parameters_->format()))
+      throw ModelError(hyper_parameters_->file() + ": the weight names of architecture " + found->name +
+                       " are not known for this format");
+    architecture_ = std::move(*found);
+  });
 }
 
 Checkpoint::~Checkpoint() = default;
@@ -136,13 +160,31 @@ const TensorStore& Checkpoint::store() const {
 }
 
 std::unique_ptr<Tokenizer> Checkpoint::tokenizer() const {
-  if (is_gguf_) return tokenizer_from_gguf(read_vocabulary(static_cast<const GgufFile&>(*store_)));
-  auto tokenizer = tokenizer_from_directory(path_);
-  check_size(*tokenizer, {"vocab_size", "src_vocab_size"});
-  // One tokenizer for both sides has the tokens of the larger vocabulary.
-  if (&tokenizer->on(Side::target) != tokenizer.get())
-    check_size(tokenizer->on(Side::target), {"decoder_vocab_size", "vocab_size", "tgt_vocab_size"});
+  auto tokenizer = unchecked_tokenizer();
+  check_vocabulary(*tokenizer);
   return tokenizer;
+}
+
+std::unique_ptr<Tokenizer> Checkpoint::unchecked_tokenizer() const {
+  return is_gguf_ ? tokenizer_from_gguf(read_vocabulary(static_cast<const GgufFile&>(*store_)))
+                  : tokenizer_from_directory(path_);
+}
+
+TokenizerFiles Checkpoint::tokenizer_files() const {
+  return is_gguf_ ? tokenizer_files_of(read_vocabulary(static_cast<const GgufFile&>(*store_)))
+                  : tokenizer_files_of(path_);
+}
+
+void Checkpoint::check_vocabulary(const Tokenizer& tokenizer) const {
+  if (is_gguf_) {
+    if (has_architecture()) check_embedding(tokenizer);
+    return;
+  }
+  if (!hyper_parameters_) return;
+  check_size(tokenizer, {"vocab_size", "src_vocab_size"});
+  // One tokenizer for both sides has the tokens of the larger vocabulary.
+  if (&tokenizer.on(Side::target) != &tokenizer)
+    check_size(tokenizer.on(Side::target), {"decoder_vocab_size", "vocab_size", "tgt_vocab_size"});
 }
 
 std::unique_ptr<ChatTemplate> Checkpoint::chat_template() const {
@@ -170,22 +212,26 @@ std::unique_ptr<ChatTemplate> Checkpoint::chat_template() const {
   return std::make_unique<JinjaChatTemplate>(path_.string(), std::move(specials), std::move(sources), std::move(texts));
 }
 
-/// Embeddings may have more rows than there are tokens. Every token needs one but for special ones, such as a padding
-/// token that somebody added: these are refused in texts that hold them.
 void Checkpoint::check_size(const Tokenizer& tokenizer, const std::vector<std::string>& keys) const {
   for (const auto& key : keys) {
     const Value value = hyper_parameters_->find(key);
     if (!value.is_int()) continue;
-    const TokenIds& special = tokenizer.all_special_ids();
-    auto size = value.as_int();
-    bool needs_row = false;
-    for (; tokenizer.token(size); ++size)
-      needs_row = needs_row || !std::binary_search(special.begin(), special.end(), size);
-    if (!needs_row) return;
-    throw ModelError(path_.string() + ": the tokenizer has " + std::to_string(size) + " tokens, but " + key +
-                     " of config.json is " + std::to_string(value.as_int()) +
-                     "; fetch the tokenizer files and config.json of one and the same checkpoint");
+    if (const auto tokens = tokens_without_rows(tokenizer, value.as_int()))
+      throw ModelError(path_.string() + ": the tokenizer has " + std::to_string(*tokens) + " tokens, but " + key +
+                       " of config.json is " + std::to_string(value.as_int()) +
+                       "; fetch the tokenizer files and config.json of one and the same checkpoint");
+    return;
   }
+}
+
+void Checkpoint::check_embedding(const Tokenizer& tokenizer) const {
+  const WeightReader reader(store(), weight_names());
+  const std::string tensor = reader.name({"", "embedding"});
+  if (!reader.has(tensor)) return;
+  if (const auto tokens = tokens_without_rows(tokenizer, reader.rows(tensor)))
+    throw ModelError(path_.string() + ": the tokenizer has " + std::to_string(*tokens) + " tokens, but tensor '" +
+                     tensor + "' has " + std::to_string(reader.rows(tensor)) +
+                     " rows; fetch or convert the checkpoint again");
 }
 
 std::string Checkpoint::class_name() const {

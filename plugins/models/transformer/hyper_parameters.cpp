@@ -51,6 +51,25 @@ Value to_value(const GgufValue& value) {
       value.data);
 }
 
+void append_keys(const Value& map, const std::string& prefix, std::vector<std::string>& keys) {
+  for (const auto& [name, value] : map.as_map()) {
+    if (value.is_map())
+      append_keys(value, prefix + name + ".", keys);
+    else if (!value.is_null())
+      keys.push_back(prefix + name);
+  }
+}
+
+Value without_key(const Value& map, std::string_view key) {
+  Value::Map kept;
+  for (const auto& [name, value] : map.as_map()) {
+    if (name == key || name.starts_with(std::string(key) + ".")) continue;
+    const bool below = value.is_map() && key.starts_with(name + ".");
+    kept.emplace_back(name, below ? without_key(value, key.substr(name.size() + 1)) : value);
+  }
+  return Value(std::move(kept));
+}
+
 }  // namespace
 
 HyperParameters HyperParameters::from_config(const std::filesystem::path& file) {
@@ -106,6 +125,18 @@ Value HyperParameters::find(std::string_view key) const {
   for (const auto& [name, value] : root_.as_map())
     if (name.starts_with(prefix)) below.emplace_back(name.substr(prefix.size()), value);
   return below.empty() ? Value() : Value(std::move(below));
+}
+
+std::vector<std::string> HyperParameters::keys() const {
+  std::vector<std::string> result;
+  append_keys(root_, "", result);
+  return result;
+}
+
+HyperParameters HyperParameters::without(std::string_view key) const {
+  HyperParameters result = *this;
+  result.root_ = without_key(root_, key);
+  return result;
 }
 
 std::string HyperParameters::place(std::string_view key) const {

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "whence/value.h"
 
@@ -24,12 +25,18 @@ class HyperParameters {
 
   CheckpointFormat format() const noexcept { return format_; }
   const std::string& file() const noexcept { return file_; }
+  /// `general.architecture` of a GGUF file.
+  std::string gguf_architecture() const { return prefix_.substr(0, prefix_.find('.')); }
   /// A null value when there is no such key. A GGUF key that is only a prefix gives a mapping of all keys below it.
   Value find(std::string_view key) const;
   /// Whether the key is there and says null.
   bool is_null(std::string_view key) const;
   /// Whether a GGUF file has a tensor of that name.
   bool has_tensor(std::string_view name) const { return tensors_.contains(name); }
+  /// All keys that have a value of their own, those inside mappings too; not those whose value is null.
+  std::vector<std::string> keys() const;
+  /// The same without one key and all keys below it.
+  HyperParameters without(std::string_view key) const;
   /// "file: 'key'", the start of an error text.
   std::string place(std::string_view key) const;
 

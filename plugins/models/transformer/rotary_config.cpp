@@ -21,8 +21,8 @@ class ScalingReader {
   Option get(std::initializer_list<const char*> names) const {
     for (const char* name : names)
       if (const Value* value = option_.value().find(name); value && !value->is_null())
-        return {*value, option_.place() + ", '" + name + "'", true};
-    return {Value(), option_.place() + ", '" + *names.begin() + "'", true};
+        return {*value, option_.place() + ", '" + name + "'", option_.key()};
+    return {Value(), option_.place() + ", '" + *names.begin() + "'", option_.key()};
   }
   double number(std::initializer_list<const char*> names, double fallback) const {
     const Option option = get(names);

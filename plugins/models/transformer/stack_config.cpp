@@ -152,7 +152,7 @@ void read_windows(const Reader& reader, std::vector<LayerConfig>& layers) {
   if (const Option kinds = reader.get("window", "layers"); kinds.present()) {
     const Value::List list = layer_list(kinds, layers.size());
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      const Option kind(list[i], kinds.place() + ", entry " + std::to_string(i), true);
+      const Option kind(list[i], kinds.place() + ", entry " + std::to_string(i), kinds.key());
       const std::size_t found =
           kind.choice("kind of attention", {"full_attention", "global", "sliding_attention", "local"});
       if (found < 2) continue;

@@ -1,6 +1,7 @@
 #include "transformer_loader.h"
 
 #include "checkpoint.h"
+#include "checkpoint_examination.h"
 #include "transformer_model.h"
 #include "whence/error.h"
 
@@ -24,6 +25,12 @@ std::unique_ptr<Model> TransformerLoader::load(const ModelRequest& request) cons
     throw ModelError(request.path + ": architecture " + architecture.name + " is " + text_of(architecture.kind) +
                      "; expected " + text_of(kind_));
   return std::make_unique<TransformerModel>(checkpoint, request);
+}
+
+CheckpointReport TransformerLoader::examine(const ModelRequest& request) const { return examine_checkpoint(request); }
+
+const void* TransformerLoader::query(std::string_view capability) const {
+  return capability == CheckpointExaminer::kCapability ? static_cast<const CheckpointExaminer*>(this) : nullptr;
 }
 
 }  // namespace whence::transformer

@@ -135,7 +135,7 @@ TransformerModel::TransformerModel(const Checkpoint& checkpoint, const ModelRequ
   const WeightPolicy policy = choose_weight_policy(request, config);
   const WeightBytes bytes = weight_bytes(config, policy);
   const DecoderConfig& decoder = config.decoder;
-  report_ = {checkpoint.store().description(), reader.unused()};
+  tensor_use_ = reader.use();
 
   info_.kind = checkpoint.architecture().kind;
   info_.name = checkpoint.name();
@@ -548,7 +548,7 @@ Work TransformerModel::work() const {
 }
 
 const void* TransformerModel::query(std::string_view capability) const {
-  if (capability == CheckpointReport::kCapability) return &report_;
+  if (capability == TensorUse::kCapability) return &tensor_use_;
   if (capability == BlockDecomposition::kCapability) return static_cast<const BlockDecomposition*>(this);
   if (capability == ChatTemplate::kCapability) return chat_template_.get();
   if (capability == ValueZeroing::kCapability) return static_cast<const ValueZeroing*>(this);

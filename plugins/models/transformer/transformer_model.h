@@ -35,7 +35,7 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
   StreamDirections directions(const Inputs& inputs, const Tensor& positions,
                               const std::function<Tensor(const Tensor& logits)>& cotangents) const override;
   Work work() const override;
-  /// Offers CheckpointReport, BlockDecomposition, ValueZeroing and, where the checkpoint has one, ChatTemplate.
+  /// Offers TensorUse, BlockDecomposition, ValueZeroing and, where the checkpoint has one, ChatTemplate.
   const void* query(std::string_view capability) const override;
 
  private:
@@ -66,7 +66,7 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
   std::unique_ptr<ChatTemplate> chat_template_;
   std::unique_ptr<Stack<float>> encoder_;  // null for decoder-only models
   std::unique_ptr<Decoder<float>> decoder_;
-  CheckpointReport report_;
+  TensorUse tensor_use_;
   std::string no_generation_;  ///< why the model cannot generate as its checkpoint says, or empty
   ModelInfo info_;
   struct Counters {

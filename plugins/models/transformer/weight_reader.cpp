@@ -1,5 +1,7 @@
 #include "weight_reader.h"
 
+#include <ATen/ops/zeros.h>
+
 #include "layout.h"
 #include "whence/error.h"
 
@@ -18,7 +20,8 @@ void replace(std::string& text, std::string_view mark, std::int64_t number) {
 
 }  // namespace
 
-WeightReader::WeightReader(const TensorStore& store, const WeightNames& names) : store_(store), names_(names) {
+WeightReader::WeightReader(const TensorStore& store, const WeightNames& names, std::vector<std::string>* problems)
+    : store_(store), names_(names), problems_(problems) {
   if (names.body_prefix.empty()) return;
   for (const auto& [role, alternatives] : names.names)
     for (const std::string& one : alternatives)
@@ -62,37 +65,45 @@ std::int64_t WeightReader::rows(const std::string& tensor) const {
   return shape.front();
 }
 
-void WeightReader::fail_shape(const std::string& tensor, at::IntArrayRef expected) const {
-  throw ModelError(store_.path().string() + ": tensor " + quote_name(tensor) + ": expected shape " +
-                   shape_text(expected) + ", found " + shape_text(store_.shape(tensor)));
+template <class Fits>
+bool WeightReader::note(const std::string& tensor, at::IntArrayRef expected, Fits fits) {
+  const bool first = taken_.insert(tensor).second;
+  try {
+    const auto& shape = store_.shape(tensor);
+    if (first) parameters_ += c10::multiply_integers(shape);
+    if (!fits(at::IntArrayRef(shape)))
+      throw ModelError(store_.path().string() + ": tensor " + quote_name(tensor) + ": expected shape " +
+                       shape_text(expected) + ", found " + shape_text(shape));
+    return true;
+  } catch (const ModelError& error) {
+    if (!problems_) throw;
+    if (first) problems_->push_back(error.what());
+    if (first && !store_.has(tensor)) missing_.push_back(tensor);
+    return false;
+  }
 }
 
-void WeightReader::count(const std::string& tensor) {
-  if (taken_.insert(tensor).second) parameters_ += c10::multiply_integers(store_.shape(tensor));
+bool WeightReader::note(const std::string& tensor, at::IntArrayRef expected) {
+  return note(tensor, expected, [&](at::IntArrayRef shape) { return shape == expected; });
 }
 
-void WeightReader::note(const std::string& tensor, at::IntArrayRef shape) {
-  if (at::IntArrayRef(store_.shape(tensor)) != shape) fail_shape(tensor, shape);
-  count(tensor);
+/// Of that shape, without numbers.
+StoredMatrix WeightReader::stand_in(std::int64_t out, std::int64_t in) const {
+  return StoredMatrix(RawTensor{find_tensor_type("F32"), {out, in}, {}, nullptr});
 }
 
 Tensor WeightReader::take(const std::string& tensor, at::IntArrayRef shape) {
-  note(tensor, shape);
-  return store_.load(tensor);
+  return note(tensor, shape) ? store_.load(tensor) : at::zeros(shape);
 }
 
 Tensor WeightReader::take_flat(const std::string& tensor, std::int64_t numbers) {
-  if (c10::multiply_integers(store_.shape(tensor)) != numbers) fail_shape(tensor, {numbers});
-  count(tensor);
-  return store_.load(tensor).flatten();
+  const auto fits = [&](at::IntArrayRef shape) { return c10::multiply_integers(shape) == numbers; };
+  return note(tensor, {numbers}, fits) ? store_.load(tensor).flatten() : at::zeros({numbers});
 }
 
 StoredMatrix WeightReader::take_matrix(const std::string& tensor, std::int64_t out, std::int64_t in, bool transposed) {
-  if (!transposed) {
-    note(tensor, {out, in});
-    return StoredMatrix(store_.raw(tensor));
-  }
-  note(tensor, {in, out});
+  if (!transposed) return note(tensor, {out, in}) ? StoredMatrix(store_.raw(tensor)) : stand_in(out, in);
+  if (!note(tensor, {in, out})) return stand_in(out, in);
   if (store_.raw(tensor).type->block_elements != 1)
     throw ModelError(store_.path().string() + ": tensor " + quote_name(tensor) +
                      ": is stored as [in,out], which cannot be read from blocks of type " +
@@ -102,11 +113,10 @@ StoredMatrix WeightReader::take_matrix(const std::string& tensor, std::int64_t o
 
 StoredMatrix WeightReader::take_stack(const std::string& tensor, std::int64_t number, std::int64_t out,
                                       std::int64_t in) {
-  const auto& shape = store_.shape(tensor);
-  if (shape.size() < 2 || shape.back() != in || c10::multiply_integers(shape) != number * out * in)
-    fail_shape(tensor, {number, out, in});
-  count(tensor);
-  return StoredMatrix(store_.raw(tensor));
+  const auto fits = [&](at::IntArrayRef shape) {
+    return shape.size() >= 2 && shape.back() == in && c10::multiply_integers(shape) == number * out * in;
+  };
+  return note(tensor, {number, out, in}, fits) ? StoredMatrix(store_.raw(tensor)) : stand_in(number * out, in);
 }
 
 Projection WeightReader::take_projection(const WeightPlace& place, std::int64_t out, std::int64_t in, Presence bias) {
@@ -117,14 +127,15 @@ Projection WeightReader::take_projection(const WeightPlace& place, std::int64_t 
   return result;
 }
 
-std::vector<std::string> WeightReader::unused() const {
-  const auto ignored = [&](const std::string& tensor) {
+TensorUse WeightReader::use() const {
+  const auto holds_nothing = [&](const std::string& tensor) {
     return std::any_of(names_.ignored.begin(), names_.ignored.end(),
                        [&](const std::string& end) { return tensor.ends_with(end); });
   };
-  std::vector<std::string> result;
+  TensorUse result;
   for (const auto& tensor : store_.names())
-    if (!taken_.contains(tensor) && !ignored(tensor)) result.push_back(tensor);
+    (taken_.contains(tensor) ? result.used : holds_nothing(tensor) ? result.ignored : result.unused).push_back(tensor);
+  result.missing = missing_;
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include "projection.h"
 #include "stack_config.h"
 #include "tensor_store.h"
+#include "whence/checkpoint_report.h"
 
 namespace whence::transformer {
 
@@ -23,8 +24,9 @@ struct WeightPlace {
 /// Fetches the weights of a model by their role, checks their shapes and remembers which it took.
 class WeightReader {
  public:
-  /// All arguments must outlive the reader.
-  WeightReader(const TensorStore& store, const WeightNames& names);
+  /// All arguments must outlive the reader. Where there are `problems`, tensors that are missing or of another shape
+  /// are added there and not thrown; what stands in for them may not be computed with.
+  WeightReader(const TensorStore& store, const WeightNames& names, std::vector<std::string>* problems = nullptr);
 
   const WeightNames& names() const { return names_; }
   /// Whether the architecture has a name for the role.
@@ -52,8 +54,8 @@ class WeightReader {
   /// A projection of one part, with its bias.
   Projection take_projection(const WeightPlace& place, std::int64_t out, std::int64_t in, Presence bias);
 
-  /// Tensors of the checkpoint that nobody took, in its order, but for those that hold nothing to be learnt.
-  std::vector<std::string> unused() const;
+  /// What became of the tensors so far, in the order of the checkpoint.
+  TensorUse use() const;
   std::int64_t parameters() const { return parameters_; }
 
  private:
@@ -63,14 +65,18 @@ class WeightReader {
     std::string name;
   };
   Spelling spelling(const WeightPlace& place, std::string_view suffix) const;
-  [[noreturn]] void fail_shape(const std::string& tensor, at::IntArrayRef expected) const;
-  /// Checks the shape and remembers that the tensor was taken.
-  void note(const std::string& tensor, at::IntArrayRef shape);
-  void count(const std::string& tensor);
+  /// Whether the tensor is there and `fits` is true of its shape; else throws or adds a problem. Remembers that it was
+  /// taken.
+  template <class Fits>
+  bool note(const std::string& tensor, at::IntArrayRef expected, Fits fits);
+  bool note(const std::string& tensor, at::IntArrayRef expected);
+  StoredMatrix stand_in(std::int64_t out, std::int64_t in) const;
 
   const TensorStore& store_;
   const WeightNames& names_;
+  std::vector<std::string>* problems_;
   std::string dropped_prefix_;
+  std::vector<std::string> missing_;
   std::set<std::string, std::less<>> taken_;
   std::int64_t parameters_ = 0;
 };
