@@ -4,8 +4,11 @@
 #include <ATen/ops/cosine_similarity.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
+
+#include <limits>
 
 #include "whence/error.h"
 #include "whence/method.h"
@@ -26,6 +29,12 @@ constexpr double kSmallestChange = 1e-5;
 Tensor all_positions(const whence::PaddedIds& texts) {
   const Tensor position = at::arange(texts.ids.size(1)).unsqueeze(0);
   return at::where(position < texts.lengths.unsqueeze(1), position, -1);
+}
+
+/// NaN where a token stands behind the one that would read it: [B,zeroed,read,N].
+Tensor without_future(const Tensor& scores) {
+  const Tensor behind = at::ones({scores.size(1), scores.size(2)}, at::kBool).tril(-1);
+  return scores.masked_fill(behind.unsqueeze(-1), std::numeric_limits<double>::quiet_NaN());
 }
 
 class ValueZeroingMethod final : public whence::Method {
@@ -79,7 +88,7 @@ class ValueZeroingMethod final : public whence::Method {
     if (attributes_target)
       attribution.target = scores.at(Attention::target);
     else if (decoder_maps_)
-      attribution.sequence_scores["decoder_self_scores"] = scores.at(Attention::target);
+      attribution.sequence_scores["decoder_self_scores"] = without_future(scores.at(Attention::target));
     if (has_source && encoder_maps_) attribution.sequence_scores["encoder_self_scores"] = scores.at(Attention::source);
     return attribution;
   }

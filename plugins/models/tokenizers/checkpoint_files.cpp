@@ -146,10 +146,8 @@ std::vector<AddedToken> CheckpointFiles::special_tokens(bool with_defaults) cons
     }
     tokens.push_back(std::move(token));
   };
-  const char* classifier = class_->has_classifier_tokens ? "<s>" : nullptr;
-  const char* separator = class_->has_classifier_tokens ? "</s>" : nullptr;
-  const std::array defaults = {class_->bos, class_->eos, class_->unknown, separator,
-                               class_->pad, classifier,  class_->mask};
+  const std::array defaults = {class_->bos, class_->eos,        class_->unknown, class_->separator,
+                               class_->pad, class_->classifier, class_->mask};
   for (std::size_t i = 0; i < kSpecialNames.size(); ++i) {
     if (const auto found = config_.find(kSpecialNames[i]); found != config_.end()) {
       add(*found, kSpecialNames[i]);
@@ -241,9 +239,19 @@ SpecialIds CheckpointFiles::configured_ids() const {
 }
 
 bool reads_pieces(const CheckpointFiles& files) {
-  const char* own = files.tokenizer_class().layout == Layout::marian    ? "source.spm"
-                    : files.tokenizer_class().layout == Layout::m2m_100 ? "vocab.json"
-                                                                        : nullptr;
+  const auto own = [&]() -> const char* {
+    switch (files.tokenizer_class().layout) {
+      case Layout::marian:
+        return "source.spm";
+      case Layout::fsmt:
+        return "vocab-src.json";
+      case Layout::m2m_100:
+      case Layout::biogpt:
+        return "vocab.json";
+      default:
+        return nullptr;
+    }
+  }();
   return own && !(files.has("tokenizer.json") && !files.has(own));
 }
 

@@ -78,7 +78,8 @@ class CheckpointFiles {
   const TokenizerClass* class_ = nullptr;
 };
 
-/// Whether texts are cut by sentencepiece and the pieces have their ids in a vocab.json, as for Marian and M2M-100.
+/// Whether texts are cut into pieces by sentencepiece or the rules of Moses, and the pieces have their ids in a JSON
+/// vocabulary, as for Marian, M2M-100, FSMT and BioGPT.
 bool reads_pieces(const CheckpointFiles& files);
 
 }  // namespace whence

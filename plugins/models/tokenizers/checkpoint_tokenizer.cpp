@@ -6,6 +6,8 @@
 #include "hf_tokenizer.h"
 #include "language_codes.h"
 #include "language_tokenizer.h"
+#include "moses_cutter.h"
+#include "moses_prefixes.h"
 #include "piece_tokenizer.h"
 #include "sentence_piece_cutter.h"
 #include "vocabulary_description.h"
@@ -77,7 +79,7 @@ std::unique_ptr<Tokenizer> marian(const CheckpointFiles& files) {
     const auto path = files.require(vocab, name.c_str());
     PieceSide side{sentence_piece_cutter(files.require(model, name.c_str()), PieceStyle::marian),
                    piece_vocabulary(files, path), path.string()};
-    side.vocabulary.appends_eos = true;
+    side.vocabulary.frame.eos = side.vocabulary.eos.value_or("</s>");
     return side;
   };
   const bool separate = files.option<bool>("separate_vocabs").value_or(false);
@@ -94,8 +96,54 @@ std::unique_ptr<Tokenizer> m2m_100(const CheckpointFiles& files) {
   return piece_tokenizer(std::move(side), std::nullopt);
 }
 
+/// The target side has the vocabulary and the rules of its own language, although transformers uses those of the source
+/// for all texts.
+std::unique_ptr<Tokenizer> fsmt(const CheckpointFiles& files) {
+  const auto name = files.class_text();
+  const auto pieces = std::make_shared<const WordPieces>(files.require("merges.txt", name.c_str()));
+  const auto languages = files.option<std::vector<std::string>>("langs").value_or(std::vector<std::string>());
+  const auto config = files.path("tokenizer_config.json").string();
+  if (languages.size() != 2)
+    throw ModelError(config + ": langs: expected the languages of source and target, such as [\"en\", \"ru\"], found " +
+                     std::to_string(languages.size()) + " languages");
+  const auto side = [&](const char* vocab, const std::string& language) {
+    const auto path = files.require(vocab, name.c_str());
+    if (!has_moses_prefixes(language))
+      throw ModelError(config + ": langs: there are no Moses rules for '" + language + "'; expected de, en or ru");
+    PieceSide side{moses_cutter(pieces, {.language = language, .normalizes = true}), piece_vocabulary(files, path),
+                   path.string()};
+    side.vocabulary.frame.eos = files.special_token("sep_token", "</s>");
+    side.vocabulary.lower_case = files.option<bool>("do_lower_case").value_or(false);
+    return side;
+  };
+  return piece_tokenizer(side("vocab-src.json", languages[0]), side("vocab-tgt.json", languages[1]));
+}
+
+std::unique_ptr<Tokenizer> biogpt(const CheckpointFiles& files) {
+  const auto name = files.class_text();
+  const auto path = files.require("vocab.json", name.c_str());
+  PieceSide side{
+      moses_cutter(std::make_shared<const WordPieces>(files.require("merges.txt", name.c_str())), {.language = "en"}),
+      piece_vocabulary(files, path), path.string()};
+  side.vocabulary.frame.bos = files.special_token("sep_token", "</s>");
+  return piece_tokenizer(std::move(side), std::nullopt);
+}
+
+std::unique_ptr<Tokenizer> of_pieces(const CheckpointFiles& files) {
+  switch (files.tokenizer_class().layout) {
+    case Layout::marian:
+      return marian(files);
+    case Layout::m2m_100:
+      return m2m_100(files);
+    case Layout::fsmt:
+      return fsmt(files);
+    default:
+      return biogpt(files);
+  }
+}
+
 std::unique_ptr<Tokenizer> without_languages(const CheckpointFiles& files) {
-  if (reads_pieces(files)) return files.tokenizer_class().layout == Layout::marian ? marian(files) : m2m_100(files);
+  if (reads_pieces(files)) return of_pieces(files);
   if (files.has("tokenizer.json")) {
     const auto path = files.path("tokenizer.json");
     return std::make_unique<HfTokenizer>(read_file(path), path.string(), files.changes(), files.special());

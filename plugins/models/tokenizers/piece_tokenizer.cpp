@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "language_tokenizer.h"
+#include "lower_case.h"
 #include "text_utf8.h"
 #include "whence/error.h"
 
@@ -39,13 +40,19 @@ class PieceTokenizer final : public Tokenizer {
                     .eos = id_of(vocabulary.eos),
                     .unknown = id_of(vocabulary.unknown),
                     .pad = id_of(vocabulary.pad)};
-    const auto require = [&](const std::optional<std::int64_t>& id, const char* what) {
+    const auto require = [&](const std::optional<std::int64_t>& id, const std::string& what) {
       if (!id)
         throw ModelError(side.origin + ": the vocabulary lacks the " + what + "; fetch the tokenizer files again");
+      return *id;
     };
-    require(special_ids_.unknown, "unknown token");
-    if (vocabulary.appends_eos) require(special_ids_.eos, "end token");
-    appends_eos_ = vocabulary.appends_eos;
+    unknown_ = require(special_ids_.unknown, "unknown token");
+    const auto& [before, after] = vocabulary.frame;
+    if (before) before_ = require(id(*before), "token '" + *before + "'");
+    if (after) after_ = require(id(*after), "token '" + *after + "'");
+    lower_case_ = vocabulary.lower_case;
+    if (!lower_case_) return;
+    for (const auto& token : added_)
+      if (token.special || token.normalized) kept_.push_back(token.content);
   }
 
   Encoding encode(std::string_view text, const EncodeOptions& options) const override {
@@ -53,20 +60,30 @@ class PieceTokenizer final : public Tokenizer {
       throw InputError("text: byte " + std::to_string(*place) + " is not valid UTF-8; convert the text to UTF-8");
     require_no_language(options);
     const auto starts = character_starts(text);
+    const auto lowered = lower_case_ ? lower_case(text, kept_) : LoweredText{};
+    if (lower_case_) text = lowered.text;
     const auto character = [&](std::size_t byte) {
       // Of a byte inside a character: that character.
       return std::upper_bound(starts.begin(), starts.end(), byte) - starts.begin() - 1;
     };
     Encoding encoding;
+    const auto add_special = [&](std::int64_t id) {
+      encoding.ids.push_back(id);
+      encoding.tokens.push_back(tokens_.at(id));
+      encoding.offsets.push_back({0, 0});
+      encoding.special.push_back(true);
+    };
     const auto add = [&](const std::string& piece, std::size_t start, std::size_t end) {
+      if (lower_case_) start = lowered.places[start], end = lowered.places[end];
       const auto found = ids_.find(piece);
-      const auto id = found == ids_.end() ? *special_ids_.unknown : found->second;
+      const auto id = found == ids_.end() ? unknown_ : found->second;
       encoding.ids.push_back(id);
       encoding.tokens.push_back(tokens_.at(id));
       const auto last = std::lower_bound(starts.begin(), starts.end(), end) - starts.begin();
       encoding.offsets.push_back({start == end ? last : character(start), last});
       encoding.special.push_back(false);
     };
+    if (options.add_special_tokens && before_) add_special(*before_);
     for (const auto& segment : segments(text)) {
       if (segment.token) {
         add(segment.token->content, segment.start, segment.end);
@@ -75,12 +92,7 @@ class PieceTokenizer final : public Tokenizer {
       for (const auto& piece : cutter_->cut(text.substr(segment.start, segment.end - segment.start)))
         add(piece.text, segment.start + piece.start, segment.start + piece.end);
     }
-    if (options.add_special_tokens && appends_eos_) {
-      encoding.ids.push_back(*special_ids_.eos);
-      encoding.tokens.push_back(tokens_.at(*special_ids_.eos));
-      encoding.offsets.push_back({0, 0});
-      encoding.special.push_back(true);
-    }
+    if (options.add_special_tokens && after_) add_special(*after_);
     return encoding;
   }
 
@@ -193,7 +205,10 @@ class PieceTokenizer final : public Tokenizer {
   SpecialIds special_ids_;
   TokenIds special_;
   TokenIds apart_;  ///< tokens that decoding sets apart with spaces
-  bool appends_eos_ = false;
+  std::int64_t unknown_ = 0;
+  std::optional<std::int64_t> before_, after_;  ///< around every text
+  bool lower_case_ = false;
+  std::vector<std::string> kept_;                 ///< not lower-cased
   std::unique_ptr<const PieceTokenizer> target_;  ///< of the source side only
 };
 

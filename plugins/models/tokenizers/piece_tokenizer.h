@@ -33,7 +33,8 @@ struct PieceVocabulary {
   std::vector<AddedToken> added;       ///< cut out of the text; those that `ids` lacks get the next ids
   std::vector<std::string> languages;  ///< tokens with the ids after those of `ids`, not cut out of texts
   std::optional<std::string> bos, eos, unknown, pad;
-  bool appends_eos = false;
+  TextFrame frame;          ///< tokens around every text
+  bool lower_case = false;  ///< texts are lower-cased first, apart from special tokens
 };
 
 /// One side of a tokenizer that cuts with one library and takes the ids from a file beside it, as the slow tokenizers
@@ -45,7 +46,7 @@ struct PieceSide {
 };
 
 /// The source side, which is also the target side where that is empty. Throws ModelError when a vocabulary lacks its
-/// unknown token, or EOS where that is appended.
+/// unknown token, or one of the frame.
 std::unique_ptr<Tokenizer> piece_tokenizer(PieceSide source, std::optional<PieceSide> target);
 
 }  // namespace whence

@@ -21,7 +21,8 @@ constexpr TokenizerClass fairseq(const char* name, Layout layout, bool mask_is_n
           .layout = layout,
           .mask = "<mask>",
           .mask_is_normalized = mask_is_normalized,
-          .has_classifier_tokens = true};
+          .separator = "</s>",
+          .classifier = "<s>"};
 }
 
 constexpr TokenizerClass without_mask(TokenizerClass kind) {
@@ -69,9 +70,22 @@ constexpr std::array kClasses = {
                    .unknown = "<unk>",
                    .pad = "<pad>",
                    .layout = Layout::m2m_100},
+    TokenizerClass{.name = "FSMTTokenizer",
+                   .bos = "<s>",
+                   .unknown = "<unk>",
+                   .pad = "<pad>",
+                   .layout = Layout::fsmt,
+                   .separator = "</s>"},
+    TokenizerClass{.name = "BioGptTokenizer",
+                   .bos = "<s>",
+                   .eos = "</s>",
+                   .unknown = "<unk>",
+                   .pad = "<pad>",
+                   .layout = Layout::biogpt,
+                   .separator = "</s>"},
 };
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 42> kClassOfModelType = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 44> kClassOfModelType = {{
     {"llama", "LlamaTokenizer"},
     {"mistral", "LlamaTokenizer"},
     {"mixtral", "LlamaTokenizer"},
@@ -114,6 +128,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 42> kClassOf
     {"xglm", "XGLMTokenizer"},
     {"marian", "MarianTokenizer"},
     {"m2m_100", "M2M100Tokenizer"},
+    {"fsmt", "FSMTTokenizer"},
+    {"biogpt", "BioGptTokenizer"},
 }};
 
 }  // namespace

@@ -21,8 +21,10 @@ enum class Layout {
   nllb,
   seamless,
   xglm,
-  marian,  ///< source.spm and target.spm give pieces, vocab.json their ids
-  m2m_100  ///< the same with one sentencepiece.bpe.model
+  marian,   ///< source.spm and target.spm give pieces, vocab.json their ids
+  m2m_100,  ///< the same with one sentencepiece.bpe.model
+  fsmt,     ///< Moses words; vocab-src.json, vocab-tgt.json and merges.txt
+  biogpt    ///< the same with one vocab.json
 };
 
 /// What a tokenizer class of transformers adds to the files: default special tokens, and whether it makes the
@@ -39,7 +41,8 @@ struct TokenizerClass {
   bool sets_prefix_space = true;  ///< add_prefix_space is false unless the files say otherwise
   const char* mask = nullptr;     ///< takes the space before it along
   bool mask_is_normalized = false;
-  bool has_classifier_tokens = false;  ///< cls_token <s> and sep_token </s>
+  const char* separator = nullptr;
+  const char* classifier = nullptr;
 };
 
 /// The class of that name, with or without "Fast" at its end; one without any properties for other names.

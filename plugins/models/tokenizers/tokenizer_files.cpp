@@ -30,11 +30,16 @@ TokenizerFiles described(const nlohmann::json& json, const std::string& source) 
 
 TokenizerFiles tokenizer_files_of(const std::filesystem::path& directory) {
   const CheckpointFiles files(directory);
-  const Layout layout = files.tokenizer_class().layout;
-  if (reads_pieces(files)) {
-    const std::string models = layout == Layout::marian ? "source.spm, target.spm" : "sentencepiece.bpe.model";
-    return {"SentencePiece", models + ", vocab.json", ""};
-  }
+  if (reads_pieces(files)) switch (files.tokenizer_class().layout) {
+      case Layout::marian:
+        return {"SentencePiece", "source.spm, target.spm, vocab.json", ""};
+      case Layout::fsmt:
+        return {"BPE", "merges.txt, vocab-src.json, vocab-tgt.json", "Moses"};
+      case Layout::biogpt:
+        return {"BPE", "merges.txt, vocab.json", "Moses"};
+      default:
+        return {"SentencePiece", "sentencepiece.bpe.model, vocab.json", ""};
+    }
   if (files.has("tokenizer.json")) return described(read_object(files.path("tokenizer.json")), "tokenizer.json");
   const VocabularyDescription description = describe_vocabulary(files);
   return described(nlohmann::json::parse(description.json), std::filesystem::path(description.origin).filename());

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <set>
-#include <sstream>
 
 #include "gguf_pre_tokenizers.h"
 #include "language_codes.h"
+#include "merges_file.h"
 #include "sentence_piece_json.h"
 #include "sentence_piece_model.h"
-#include "text_utf8.h"
 
 namespace whence {
 namespace {
@@ -20,21 +19,8 @@ constexpr std::int64_t kMaxId = std::int64_t{1} << 22;  ///< beyond anything rea
 
 /// The pairs of a merges.txt, all of them made of tokens.
 json read_merges(const fs::path& path, const json& vocab) {
-  std::istringstream lines(read_file(path));
   json merges = json::array();
-  std::size_t number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (line.empty() || (number == 1 && line.starts_with("#version"))) continue;
-    const auto place = path.string() + ":" + std::to_string(number) + ": ";
-    if (first_invalid_byte(line)) throw ModelError(place + "not valid UTF-8; fetch the file again");
-    const auto space = line.find(' ');
-    if (space == std::string::npos || space == 0 || space + 1 == line.size() ||
-        line.find(' ', space + 1) != std::string::npos)
-      throw ModelError(place + "expected two tokens and a space between them, found '" + line +
-                       "'; fetch the file again");
-    const auto left = line.substr(0, space), right = line.substr(space + 1);
+  for (const auto& [left, right, place] : read_merges_file(path, false)) {
     for (const auto& part : {left, right, left + right}) {
       if (!vocab.contains(part))
         throw ModelError(place + "'" + part + "' is not in vocab.json; fetch both files again");
