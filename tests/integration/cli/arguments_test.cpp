@@ -95,8 +95,8 @@ TEST(Arguments, ChecksKwargs) {
   EXPECT_EQ(with("--attribution_kwargs", "{a}").status, 2);
   expect_error(with("--attribution_kwargs", "{\"n_stepz\": 2}"), 2,
                "--attribution-kwargs: unknown parameter of the chosen method and step functions 'n_stepz'; did you "
-               "mean 'n_steps'? known: compat, "
-               "logprob, max_nodes, method, multiply_by_inputs, n_steps, return_convergence_delta, tolerance");
+               "mean 'n_steps'? known: attribute_to_layer_input, compat, logprob, max_nodes, method, "
+               "multiply_by_inputs, n_steps, return_convergence_delta, target_layer, tolerance");
   expect_error(with("--attribution_kwargs", "{\"n_steps\": \"x\"}"), 2,
                "--attribution-kwargs: parameter 'n_steps' of method 'integrated_gradients': expected an integer, found "
                "text 'x'");
