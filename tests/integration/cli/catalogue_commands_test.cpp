@@ -1,4 +1,4 @@
-// list, describe, validate and doctor.
+// list, describe and validate.
 #include <nlohmann/json.hpp>
 
 #include "cli/tool.h"
@@ -94,38 +94,6 @@ TEST(Validate, ChecksNamesAndParametersWithoutRunning) {
   const std::string model =
       folder.write("model.yaml", "model: none.gguf\ninputs: a\nattributions: saliency\n").string();
   EXPECT_EQ(whence_tool({"validate", model}).status, 4);
-}
-
-TEST(Doctor, OpensEveryPlugin) {
-  const Outcome report = whence_tool({"doctor"});
-  EXPECT_EQ(report.status, 0) << report.out;
-  EXPECT_NE(report.out.find("libtorch: "), std::string::npos);
-  EXPECT_NE(report.out.find("\nbuild id: "), std::string::npos);
-  EXPECT_NE(report.out.find("method saliency: ok\n"), std::string::npos);
-  EXPECT_EQ(
-      whence_tool({"doctor", "--plugin", WHENCE_BINARY_DIR "/lib/whence/plugins/method.saliency.manifest.yaml"}).status,
-      0);
-  EXPECT_EQ(whence_tool({"doctor", "--plugin", "/nowhere.manifest.yaml"}).status, 3);
-  for (const std::string name : {"/nope", "/method.saliency.wplugin", "/.manifest.yaml"})
-    expect_error(whence_tool({"doctor", "--plugin", name}), 2,
-                 name + ": expected a file named KIND.NAME.manifest.yaml");
-}
-
-TEST(Doctor, SaysWhatIsBroken) {
-  const TemporaryFolder folder;
-  folder.write("method.lonely.wplugin", "no library");
-  const Outcome report = whence_tool({"doctor", "--json", "--plugin-path", folder.path().string()});
-  EXPECT_EQ(report.status, 3);
-  std::size_t broken = 0;
-  const auto json = nlohmann::json::parse(report.out);
-  for (const auto& plugin : json.at("plugins")) broken += plugin.at("problem") != "";
-  EXPECT_EQ(broken, 1u) << report.out;
-}
-
-TEST(Doctor, DescribesACheckpoint) {
-  const Outcome report = whence_tool({"doctor", "--model", kTinyModel, "--json"});
-  ASSERT_EQ(report.status, 0) << report.err;
-  EXPECT_EQ(nlohmann::json::parse(report.out).at("class"), "LlamaForCausalLM");
 }
 
 }  // namespace

@@ -60,8 +60,9 @@ TEST(Plan, IsRefusedWhereAnswersOfTheModelTellWhenToStop) {
   const TemporaryFolder folder;
   const Outcome plan = whence_tool({"run", experiment(folder, "[" + std::string(kOpenEnded) + "]"), "--plan"});
   EXPECT_EQ(plan.status, 2);
-  EXPECT_TRUE(plan.err.ends_with("method 'reagent': goes on until the model's answers tell it to stop, so what it takes "
-                                 "cannot be planned; run it with --stats\n"))
+  EXPECT_TRUE(
+      plan.err.ends_with("method 'reagent': goes on until the model's answers tell it to stop, so what it takes "
+                         "cannot be planned; run it with --stats\n"))
       << plan.err;
 }
 
