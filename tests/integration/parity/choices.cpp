@@ -28,6 +28,11 @@ void add_method_param(Value::Map& params, const std::string& key, const json& va
 Choice step_function(const std::string& name, const json& keywords) {
   Value::Map params;
   if (name == "top_p_size") params.emplace_back("top_p", to_value(keywords.at("top_p")));
+  if (one_of(name, {"contrast_logits", "contrast_logits_diff", "contrast_prob", "contrast_prob_diff", "in_context_pvi",
+                    "kl_divergence", "pcxmi"})) {
+    params.emplace_back("contrast_force_inputs", Value(keywords.value("contrast_force_inputs", false)));
+    params.emplace_back("compat", Value(std::string("reference")));
+  }
   if (name == "perplexity") params.emplace_back("compat", Value(std::string("reference")));
   return {name, Value(std::move(params)), {}};
 }

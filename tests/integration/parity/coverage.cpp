@@ -23,17 +23,6 @@ std::vector<Case> complete_cases(bool aggregate) {
 const std::vector<Missing>& missing_parts() {
   static const std::vector<Missing> parts = {
       {"method", "lime"},
-      {"attributed function", "contrast_logits_diff"},
-      {"attributed function", "contrast_prob_diff"},
-      {"attributed function", "kl_divergence"},
-      {"attributed function", "pcxmi"},
-      {"step score", "contrast_logits"},
-      {"step score", "contrast_logits_diff"},
-      {"step score", "contrast_prob"},
-      {"step score", "contrast_prob_diff"},
-      {"step score", "in_context_pvi"},
-      {"step score", "kl_divergence"},
-      {"step score", "pcxmi"},
   };
   return parts;
 }
