@@ -207,7 +207,7 @@ const std::vector<std::string>& WeightNames::alternatives(std::string_view stack
 
 Architecture Architecture::parse(const Value& file) {
   std::vector<std::string> known = {"name", "summary",  "kind",   "model_types", "class_names", "gguf_architectures",
-                                    "when", "requires", "weights"};
+                                    "when", "requires", "ignores",     "weights"};
   for (const auto& [section, options] : kSections) known.push_back(section);
   if (const Value* kind = file.find("kind"); kind && kind->is_string() && kind->as_string() == "encoder_decoder")
     known.insert(known.end(), kStacks.begin(), kStacks.end());
@@ -248,6 +248,10 @@ Architecture Architecture::parse(const Value& file) {
       if (!requirement.find("config") && !requirement.find("gguf"))
         throw ConfigError(requirement.mark(), "expected 'config' or 'gguf' beside 'equals'");
     }
+  if (const Value* ignored = file.find("ignores")) {
+    ignored->require_known_keys({"config", "gguf"});
+    for (const auto& [format, list] : ignored->as_map()) texts(list);
+  }
   const Value& weights = file.at("weights");
   weights.require_known_keys({"config", "gguf"});
   if (const Value* names = weights.find("config"))

@@ -53,10 +53,12 @@ const std::set<std::string, std::less<>> kOfNoPart = {"_attn_implementation",
                                                       "transformers_version",
                                                       "unk_token_id",
                                                       "use_bfloat16",
-                                                      "use_cache"};
+                                                      "use_cache",
+    "vocab_size"};
 
-/// Whether `key` is `other` or lies below it.
+/// Whether `key` is `other` or lies below it; a star at the end of `other` stands for anything.
 bool within(std::string_view key, std::string_view other) {
+  if (other.ends_with('*')) return key.starts_with(other.substr(0, other.size() - 1));
   return key.starts_with(other) && (key.size() == other.size() || key[other.size()] == '.');
 }
 

@@ -115,8 +115,9 @@ TEST(Examination, DescribesTokenizersOfOtherFiles) {
     const TokenizerReport report = *examine_checkpoint(request_for(path)).tokenizer;
     return report.kind + "; " + report.source + "; " + report.pre_tokenizer;
   };
-  EXPECT_EQ(files(own_model("llama_gguf") / "model.gguf"), "SentencePiece BPE; tokenizer.ggml.model llama; ");
-  EXPECT_EQ(files(own_model("gpt2_gguf") / "model.gguf"), "BPE; tokenizer.ggml.model gpt2; gpt-2");
+  EXPECT_EQ(files(own_model("llama_gguf") / "model.gguf"), "BPE; tokenizer.ggml.model gpt2; default");
+  EXPECT_EQ(files(case_model("marian")), "SentencePiece; source.spm, target.spm, vocab.json; ");
+  EXPECT_EQ(files(case_model("gpt2")), "BPE; tokenizer.json; ByteLevel");
 }
 
 TEST(Examination, TellsEverythingThatIsWrong) {
