@@ -261,9 +261,17 @@ std::vector<Option> attribute_options() {
   return options;
 }
 
-Choice aggregator_from_option(const std::string& stage, const std::string& option) {
-  if (stage.find_first_of(":{") == std::string::npos) return {stage, {}, {option, 0, 0}};
-  return host::parse_choice(host::parse_yaml(stage, option), "an aggregator");
+Choice choice_from_option(const std::string& word, const std::string& option, std::string_view what) {
+  if (word.find_first_of(":{") == std::string::npos) return {word, {}, {option, 0, 0}};
+  return host::parse_choice(host::parse_yaml(word, option), what);
+}
+
+std::optional<std::vector<Choice>> chain_from_option(const Arguments& arguments, const std::string& name) {
+  if (!arguments.has(name)) return {};
+  std::vector<Choice> chain;
+  for (const std::string& stage : arguments.list(name))
+    if (stage != "none") chain.push_back(choice_from_option(stage, "--" + name, "aggregator"));
+  return chain;
 }
 
 std::optional<std::vector<Choice>> aggregation_from_options(const Arguments& arguments, const Catalogue& catalogue) {
@@ -284,7 +292,7 @@ std::optional<std::vector<Choice>> aggregation_from_options(const Arguments& arg
   std::vector<Choice> chain;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const Mark where{"--attribution-aggregators", 0, 0};
-    Choice choice = aggregator_from_option(names[i], where.file);
+    Choice choice = choice_from_option(names[i], where.file, "aggregator");
     const PluginInfo& plugin = catalogue.find(PluginKind::aggregator, choice.name, where);
     if (!selectors.empty()) {
       add_param(choice, "index", Value(selectors[i], {"--attribution-selectors", 0, 0}));

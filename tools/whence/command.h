@@ -26,6 +26,8 @@ Command list_command();
 Command describe_command();
 Command validate_command();
 Command reproduce_command();
+Command compare_command();
+Command evaluate_command();
 Command doctor_command();
 
 /// Every command, in the order of the help.

@@ -35,11 +35,7 @@ int run(const Arguments& arguments) {
   const Session session(arguments);
   host::NamedOutput result{{}, from_result_json(host::read_file(file), file)};
   result.spec.name = file;
-  if (arguments.has("aggregators")) {
-    result.spec.aggregation.emplace();
-    for (const std::string& stage : arguments.list("aggregators"))
-      if (stage != "none") result.spec.aggregation->push_back(aggregator_from_option(stage, "--aggregators"));
-  }
+  result.spec.aggregation = chain_from_option(arguments, "aggregators");
   const std::string renderer = arguments.text("renderer").value_or(arguments.on("json") ? "json" : "terminal");
   const Mark chosen_by = arguments.has("renderer") ? Mark{"--renderer", 0, 0} : Mark{};
   print(host::render(session.host, {{renderer, {}, chosen_by}, ""}, result, canvas, host::read_other_result));

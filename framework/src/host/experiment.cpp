@@ -6,6 +6,7 @@
 #include <limits>
 #include <set>
 
+#include "host/choice_value.h"
 #include "host/yaml.h"
 #include "whence/generation_options.h"
 
@@ -50,12 +51,6 @@ std::string file_name_from(const Value& value, std::string_view key) {
 
 std::vector<Value> one_or_many(const Value& value) {
   return value.is_list() ? value.as_list() : std::vector<Value>{value};
-}
-
-std::vector<Choice> parse_choices(const Value& value, std::string_view what) {
-  std::vector<Choice> choices;
-  for (const Value& item : one_or_many(value)) choices.push_back(parse_choice(item, what));
-  return choices;
 }
 
 void read_languages(const Value& value, InputText& input) {
@@ -234,17 +229,6 @@ OutputSpec parse_output(const Value& value) {
 Value text(const std::string& value) { return Value(value); }
 Value number(std::int64_t value) { return Value(value); }
 
-Value choice_value(const Choice& choice) {
-  if (choice.params.is_null() || choice.params.as_map().empty()) return text(choice.name);
-  return Value(Value::Map{{choice.name, choice.params}});
-}
-
-Value choices_value(const std::vector<Choice>& choices) {
-  Value::List list;
-  for (const Choice& choice : choices) list.push_back(choice_value(choice));
-  return Value(std::move(list));
-}
-
 template <class T>
 Value list_value(const std::vector<T>& items) {
   return Value(Value::List(items.begin(), items.end()));
@@ -306,6 +290,23 @@ fs::path expand_home(const std::string& path) {
 }
 
 }  // namespace
+
+std::vector<Choice> parse_choices(const Value& value, std::string_view what) {
+  std::vector<Choice> choices;
+  for (const Value& item : one_or_many(value)) choices.push_back(parse_choice(item, what));
+  return choices;
+}
+
+Value choice_value(const Choice& choice) {
+  if (choice.params.is_null() || choice.params.as_map().empty()) return text(choice.name);
+  return Value(Value::Map{{choice.name, choice.params}});
+}
+
+Value choices_value(const std::vector<Choice>& choices) {
+  Value::List list;
+  for (const Choice& choice : choices) list.push_back(choice_value(choice));
+  return Value(std::move(list));
+}
 
 Choice parse_choice(const Value& value, std::string_view what) {
   Choice choice;
@@ -443,7 +444,7 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
                           std::string(document.type_name()));
   document.require_known_keys({"name", "model", "inputs", "languages", "generation", "attributions", "outputs", "seed", "threads",
                                "memory", "batch_size", "attribute_target", "messages", "system", "chat",
-                               "include_eos_baseline", "plugins", "output_dir"});
+                               "include_eos_baseline", "plugins", "output_dir", "evaluation"});
   Experiment experiment;
   if (const Value* v = document.find("name")) experiment.name = file_name_from(*v, "name");
   if (const Value* v = document.find("seed")) experiment.seed = static_cast<std::uint64_t>(integer_from(*v, "seed", 0));
@@ -473,6 +474,7 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
     experiment.outputs.clear();
     for (const Value& item : one_or_many(*v)) experiment.outputs.push_back(parse_output(item));
   }
+  if (const Value* v = document.find("evaluation"); v && !v->is_null()) experiment.evaluation = parse_evaluation(*v);
   parse_model(document.at("model"), base, experiment);
   if (!document.find("messages") || document.find("inputs")) parse_inputs(document.at("inputs"), base, experiment);
   parse_chats(document, base, experiment);
@@ -514,6 +516,7 @@ Value resolved(const Experiment& experiment) {
                       {"output_dir", text(experiment.output_dir.string())}};
   if (std::any_of(experiment.inputs.begin(), experiment.inputs.end(), is_chat))
     document.emplace_back("chat", chat_value(experiment.chat));
+  if (experiment.evaluation) document.emplace_back("evaluation", evaluation_value(*experiment.evaluation));
   return Value(std::move(document));
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "host/chat.h"
+#include "host/evaluation_spec.h"
 #include "host/param_check.h"
 #include "whence/generation.h"
 #include "whence/value.h"
@@ -71,6 +72,7 @@ struct Experiment {
   GenerationConfig generation;
   std::vector<AttributionSpec> attributions;
   std::vector<OutputSpec> outputs;
+  std::optional<EvaluationSpec> evaluation;
   std::int64_t batch_size = 8;
   bool attribute_target = false;  ///< encoder-decoder only
   bool eos_baseline = false;

@@ -67,6 +67,7 @@ Experiment essence(Experiment experiment) {
   experiment.plugin_paths.clear();
   experiment.threads = 0;
   experiment.memory_bytes = 0;
+  experiment.evaluation.reset();
   return experiment;
 }
 

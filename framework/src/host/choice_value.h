@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "host/param_check.h"
+
+namespace whence::host {
+
+/// One plugin or several as users write them: a name, `name: {parameter: value}`, or a list of these.
+std::vector<Choice> parse_choices(const Value& value, std::string_view what);
+/// As `parse_choice` and `parse_choices` read them.
+Value choice_value(const Choice& choice);
+Value choices_value(const std::vector<Choice>& choices);
+
+}  // namespace whence::host
