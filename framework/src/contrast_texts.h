@@ -4,6 +4,7 @@
 
 #include "pass_plan.h"
 #include "whence/batch.h"
+#include "whence/export.h"
 #include "whence/layer_site.h"
 #include "whence/model.h"
 #include "whence/sequence.h"
@@ -12,7 +13,7 @@ namespace whence {
 
 /// Throws InputError for a sequence without a contrast, for one that doesn't fit it, and for one that doesn't give the
 /// sides that the contrast of `first` gives.
-void check_contrast(const Sequence& sequence, const Sequence& first, const ModelInfo& model);
+WHENCE_API void check_contrast(const Sequence& sequence, const Sequence& first, const ModelInfo& model);
 
 /// The texts that the sequences of a problem are compared with.
 class ContrastTexts {
