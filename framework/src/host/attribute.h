@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "host/chat.h"
+#include "host/contrast.h"
 #include "host/experiment.h"
 #include "host/plugin_host.h"
 #include "whence/attribution_output.h"
@@ -19,6 +20,7 @@ struct PreparedText {
   std::string input_text;
   std::string generated_text;  ///< decoder-only: with the prompt
   bool constrained = false;    ///< the continuation was given
+  std::optional<ContrastText> contrast = {};  ///< as the input gives it
 };
 
 /// Says something to the user that is no error.
@@ -29,6 +31,7 @@ struct PrepareOptions {
   Progress progress;  ///< new tokens of the batch at work, of those there is room for
   Notice warn;
   ChatOptions chat = {};
+  FindAligner find_aligner = {};  ///< empty: alignments by states are refused
 };
 
 /// Throws InputError for a text that is empty, ConfigError for messages that are none.

@@ -1,125 +1,13 @@
 #include <ATen/ops/zeros.h>
 
 #include "host/attribute.h"
+#include "host/encode_input.h"
 #include "host/guard.h"
 #include "host/yaml.h"
 #include "whence/generation_options.h"
 
 namespace whence::host {
 namespace {
-
-std::string place_of(const InputText& input) {
-  const std::string where = input.where.text();
-  return (where.empty() ? "" : where + ": ") + "input '" + input.id + "'";
-}
-
-std::string quoted(const std::string& text) {
-  constexpr std::size_t kShown = 120;
-  if (text.size() <= kShown) return "'" + text + "'";
-  std::size_t cut = kShown;
-  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;
-  return "'" + text.substr(0, cut) + "...'";
-}
-
-/// Ids of a text as one sequence: a BOS that both the text and the tokenizer wrote counts once, and a prompt stays
-/// open, since an end mark of the tokenizer's template would stand between it and its continuation.
-TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::string& text, Side side, bool open) {
-  const Tokenizer& own = tokenizer.on(side);
-  const std::string& language = side == Side::source ? input.src_lang : input.tgt_lang;
-  Encoding encoding =
-      with_place(input.where, "input '" + input.id + "'", [&] { return own.encode(text, {.language = language}); });
-  TokenIds ids = std::move(encoding.ids);
-  if (open)
-    while (!ids.empty() && encoding.special[ids.size() - 1] && ids.back() == tokenizer.special_ids().eos)
-      ids.pop_back();
-  const auto bos = tokenizer.special_ids().bos;
-  if (bos && ids.size() > 1 && ids[0] == *bos && ids[1] == *bos) ids.erase(ids.begin());
-  return ids;
-}
-
-/// Ids of a text that cannot do without any: a prompt, which stays open, or a source.
-TokenIds encode_text(const Model& model, const InputText& input, Side side) {
-  TokenIds ids = encode(model.tokenizer(), input, input.text, side, side == Side::target);
-  if (ids.empty())
-    throw InputError(place_of(input) + ": the tokenizer makes no token of " + quoted(input.text) +
-                     "; give another text");
-  return ids;
-}
-
-void check_length(const Model& model, const InputText& input, std::size_t length, const std::string& what,
-                  std::int64_t room) {
-  const std::int64_t most = model.info().max_positions;
-  if (most > 0 && static_cast<std::int64_t>(length) + room > most)
-    throw InputError(place_of(input) + ": " + what + " has " + std::to_string(length) +
-                     " tokens, the context of model '" + model.info().name + "' holds " + std::to_string(most) +
-                     (room ? " and one must be left to generate" : "") + "; shorten the text");
-}
-
-std::string token_texts(const Tokenizer& tokenizer, const TokenIds& ids, std::size_t from, std::size_t to) {
-  std::string text;
-  for (std::size_t i = from; i < std::min(to, ids.size()); ++i)
-    text += (text.empty() ? "" : " ") + tokenizer.token(ids[i]).value_or("?");
-  return text;
-}
-
-TokenIds encode_forced(const Model& model, const InputText& input, const TokenIds& prompt) {
-  if (!input.generated->starts_with(input.text))
-    throw InputError(place_of(input) + ": the generated text does not extend the prompt: prompt " + quoted(input.text) +
-                     ", generated " + quoted(*input.generated) + "; write the prompt at its beginning, too");
-  TokenIds ids = encode(model.tokenizer(), input, *input.generated, Side::target, false);
-  if (ids.size() < prompt.size() || !std::equal(prompt.begin(), prompt.end(), ids.begin())) {
-    const std::size_t same = std::mismatch(prompt.begin(), prompt.end(), ids.begin(), ids.end()).first - prompt.begin();
-    const std::size_t from = same ? same - 1 : 0;
-    throw InputError(
-        place_of(input) + ": the tokens of the prompt are no prefix of those of the generated text: from token " +
-        std::to_string(same) + " on the prompt has '" + token_texts(model.tokenizer(), prompt, from, prompt.size()) +
-        "', the generated text '" + token_texts(model.tokenizer(), ids, from, prompt.size() + 1) +
-        "'; end the prompt where a token ends, for instance before a space");
-  }
-  check_length(model, input, ids.size(), "the generated text", 0);
-  return ids;
-}
-
-/// A chat, with the given answer as its last message.
-ChatPrompt encode_chat(const Model& model, const InputText& input, const ChatOptions& options) {
-  Value messages = input.messages;
-  if (input.generated) {
-    Value::List list = messages.as_list();
-    list.push_back(Value(Value::Map{{"role", Value(std::string("assistant"))}, {"content", Value(*input.generated)}}));
-    messages = Value(std::move(list), messages.mark());
-  }
-  return with_place(input.where, "input '" + input.id + "'", [&] { return render_chat(model, messages, options); });
-}
-
-/// The turn that a generated answer makes, or goes on with.
-std::int64_t answer_turn(const InputText& input, const ChatOptions& options) {
-  const std::int64_t messages = std::ssize(input.messages.as_list()) + input.generated.has_value();
-  return options.continue_final_message ? messages - 1 : messages;
-}
-
-/// Ids of the source of an encoder-decoder, with the marks that its tokenizer adds.
-TokenIds encode_source(const Model& model, const InputText& input) {
-  TokenIds ids = encode_text(model, input, Side::source);
-  check_length(model, input, ids.size(), "the source", 0);
-  return ids;
-}
-
-/// The token that the decoder of an encoder-decoder begins with.
-TokenIds decoder_start(const Model& model) {
-  if (!model.info().decoder_start)
-    throw ModelError(model.info().name +
-                     ": the checkpoint does not say which token its decoder starts from; add decoder_start_token_id to "
-                     "its generation_config.json");
-  return {*model.info().decoder_start};
-}
-
-/// The given target of an encoder-decoder behind the token that its decoder starts from.
-TokenIds encode_target(const Model& model, const InputText& input, TokenIds start) {
-  const TokenIds ids = encode(model.tokenizer(), input, *input.generated, Side::target, false);
-  start.insert(start.end(), ids.begin(), ids.end());
-  check_length(model, input, start.size(), "the generated text", 0);
-  return start;
-}
 
 /// Explained positions of a target of `length` tokens whose first `prompt` are given.
 Span steps_of(const InputText& input, std::int64_t prompt, std::int64_t length) {
@@ -255,10 +143,10 @@ void generate(const Model& model, const std::vector<InputText>& inputs, const st
   }
 }
 
-std::vector<Token> tokens_of(const Tokenizer& tokenizer, const TokenIds& ids) {
-  std::vector<Token> tokens;
-  for (const std::int64_t id : ids) tokens.push_back({tokenizer.token(id).value_or(""), id});
-  return tokens;
+/// The turn that a generated answer makes, or goes on with.
+std::int64_t answer_turn(const InputText& input, const ChatOptions& options) {
+  const std::int64_t messages = std::ssize(input.messages.as_list()) + input.generated.has_value();
+  return options.continue_final_message ? messages - 1 : messages;
 }
 
 }  // namespace
@@ -292,8 +180,8 @@ std::vector<PreparedText> prepare_sequences(const Model& model, const std::vecto
       check_length(model, inputs[i], ids.back().size(), "the chat", chats[i].answered ? 0 : 1);
       continue;
     }
-    if (has_source) sources.push_back(encode_source(model, inputs[i]));
-    TokenIds prompt = has_source ? decoder_start(model) : encode_text(model, inputs[i], Side::target);
+    if (has_source) sources.push_back(encode_source(model, inputs[i], inputs[i].text, "the source"));
+    TokenIds prompt = has_source ? decoder_start(model) : encode_text(model, inputs[i], inputs[i].text, Side::target);
     prompt_lengths.push_back(std::ssize(prompt));
     if (inputs[i].generated) {
       ids.push_back(has_source ? encode_target(model, inputs[i], std::move(prompt))
@@ -327,6 +215,9 @@ std::vector<PreparedText> prepare_sequences(const Model& model, const std::vecto
     if (has_source) text.sequence.source = tokens_of(model.tokenizer().on(Side::source), sources[i]);
     text.sequence.target = tokens_of(model.tokenizer().on(Side::target), ids[i]);
     text.sequence.steps = steps_of(inputs[i], prompt_lengths[i], static_cast<std::int64_t>(ids[i].size()));
+    text.contrast = inputs[i].contrast;
+    if (text.contrast)
+      text.sequence.contrast = prepare_contrast(model, inputs[i], options.chat, text.sequence, options.find_aligner);
     texts.push_back(std::move(text));
   }
   return texts;

@@ -1,5 +1,7 @@
 #include "host/attribution_info.h"
 
+#include <algorithm>
+
 namespace whence::host {
 namespace {
 
@@ -8,6 +10,34 @@ Value list_of(const std::vector<PreparedText>& texts, Get get) {
   Value::List list;
   for (const PreparedText& text : texts) list.push_back(get(text));
   return Value(std::move(list));
+}
+
+Value text_or_null(const std::optional<std::string>& text) { return text ? Value(*text) : Value(); }
+
+/// The pairs of a text; null without a contrastive target.
+Value alignment_of(const PreparedText& text) {
+  const auto& contrast = text.sequence.contrast;
+  if (!contrast || contrast->target.empty()) return {};
+  Value::List pairs;
+  std::int64_t step = text.sequence.steps.start;
+  for (const std::int64_t position : contrast->positions)
+    pairs.push_back(Value(Value::List{Value(step++), Value(position)}));
+  return Value(std::move(pairs));
+}
+
+/// What a contrastive function was told of the texts, under the names of the reference.
+void add_contrasts(const std::vector<PreparedText>& texts, Value::Map& args) {
+  const auto add = [&](const char* key, auto get) {
+    Value values = list_of(texts, get);
+    const auto& list = values.as_list();
+    if (std::any_of(list.begin(), list.end(), [](const Value& value) { return !value.is_null(); }))
+      args.emplace_back(key, std::move(values));
+  };
+  add("contrast_sources",
+      [](const PreparedText& text) { return text.contrast ? text_or_null(text.contrast->source) : Value(); });
+  add("contrast_targets",
+      [](const PreparedText& text) { return text.contrast ? text_or_null(text.contrast->target) : Value(); });
+  add("contrast_targets_alignments", alignment_of);
 }
 
 }  // namespace
@@ -19,8 +49,9 @@ Value::Map attribution_info(const Model& model, const PluginHost& host, const st
   Value::List step_scores;
   for (const Choice& choice : spec.step_scores) {
     step_scores.push_back(Value(choice.name));
-    for (auto& entry : recorded_params(catalogue.find(PluginKind::step_function, choice.name, choice.where), choice))
-      step_score_args.push_back(std::move(entry));
+    const PluginInfo& function = catalogue.find(PluginKind::step_function, choice.name, choice.where);
+    for (auto& entry : recorded_params(function, choice)) step_score_args.push_back(std::move(entry));
+    if (is_contrastive(function)) add_contrasts(texts, step_score_args);
   }
   // Two step scores may declare the same parameter; a mapping holds it once.
   std::map<std::string, Value> unique(step_score_args.begin(), step_score_args.end());
@@ -32,13 +63,14 @@ Value::Map attribution_info(const Model& model, const PluginHost& host, const st
   }
   const PluginInfo& method = catalogue.find(PluginKind::method, spec.method.name, spec.method.where);
   const bool explains_score = flag(method, "uses_attributed_function", true);
+  const PluginInfo& attributed =
+      catalogue.find(PluginKind::step_function, spec.attributed_function.name, spec.attributed_function.where);
+  Value::Map attributed_args = recorded_params(attributed, spec.attributed_function);
+  if (explains_score && is_contrastive(attributed)) add_contrasts(texts, attributed_args);
   return {{"attribution_method", Value(spec.method.name)},
           {"attributed_fn", explains_score ? Value(spec.attributed_function.name + "_fn") : Value()},
           {"attribution_args", Value(recorded_params(method, spec.method))},
-          {"attributed_fn_args",
-           Value(recorded_params(
-               catalogue.find(PluginKind::step_function, spec.attributed_function.name, spec.attributed_function.where),
-               spec.attributed_function))},
+          {"attributed_fn_args", Value(std::move(attributed_args))},
           {"step_scores_args", Value(Value::Map(unique.begin(), unique.end()))},
           {"step_scores", Value(std::move(step_scores))},
           {"attr_pos_start", Value(texts.empty() ? std::int64_t{0} : texts.front().sequence.steps.start)},

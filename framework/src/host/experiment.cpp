@@ -93,14 +93,17 @@ void parse_chats(const Value& document, const fs::path& base, Experiment& experi
   }
 }
 
-InputText parse_input(const Value& value) {
+InputText parse_input(const Value& value, const fs::path& base) {
   InputText input;
   input.where = value.mark();
   if (!value.is_map()) {
     input.text = value.as_string();
     return input;
   }
-  value.require_known_keys({"id", "text", "messages", "system", "generated", "start", "end", "src_lang", "tgt_lang"});
+  std::vector<std::string> known{"id",    "text", "messages", "system",  "generated",
+                                 "start", "end",  "src_lang", "tgt_lang"};
+  known.insert(known.end(), contrast_keys().begin(), contrast_keys().end());
+  value.require_known_keys(known);
   const Value* messages = value.find("messages");
   const Value* system = value.find("system");
   if (messages && value.find("text"))
@@ -114,6 +117,7 @@ InputText parse_input(const Value& value) {
   if (const Value* start = value.find("start"); start && !start->is_null()) input.start = start->as_int();
   if (const Value* end = value.find("end"); end && !end->is_null()) input.end = end->as_int();
   read_languages(value, input);
+  input.contrast = parse_contrast(value, base);
   return input;
 }
 
@@ -125,10 +129,10 @@ void parse_inputs(const Value& value, const fs::path& base, Experiment& experime
       const Value* fields = value.find("fields");
       experiment.inputs = read_inputs(*experiment.input_file, fields ? *fields : Value());
     } else {
-      experiment.inputs.push_back(parse_input(value));
+      experiment.inputs.push_back(parse_input(value, base));
     }
   } else {
-    for (const Value& item : one_or_many(value)) experiment.inputs.push_back(parse_input(item));
+    for (const Value& item : one_or_many(value)) experiment.inputs.push_back(parse_input(item, base));
   }
   if (experiment.inputs.empty()) throw ConfigError(value.mark(), "'inputs' is empty; give at least one text");
   try {
@@ -204,6 +208,16 @@ void parse_attributions(const Value& value, Experiment& experiment) {
     throw ConfigError(value.mark(), "'attributions' is empty; give at least one method");
 }
 
+/// Gives every input what the experiment says of contrasts for all.
+void share_contrast(const std::optional<ContrastText>& common, Experiment& experiment) {
+  if (!common) return;
+  for (InputText& input : experiment.inputs) add_common(*common, input.contrast);
+  if (common->alignment && std::ranges::none_of(experiment.inputs, [](const InputText& input) {
+        return input.contrast && input.contrast->target;
+      }))
+    throw ConfigError(common->where, "'contrast_alignment' has no effect, since no input has a contrast_target");
+}
+
 OutputSpec parse_output(const Value& value) {
   OutputSpec output;
   if (!value.is_map() || !value.find("renderer")) {
@@ -243,6 +257,8 @@ Value input_value(const InputText& input) {
   if (input.end) map.emplace_back("end", number(*input.end));
   if (!input.src_lang.empty()) map.emplace_back("src_lang", text(input.src_lang));
   if (!input.tgt_lang.empty()) map.emplace_back("tgt_lang", text(input.tgt_lang));
+  if (input.contrast)
+    for (auto& entry : contrast_value(*input.contrast)) map.push_back(std::move(entry));
   return Value(std::move(map));
 }
 
@@ -442,9 +458,12 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
     throw ConfigError(document.mark(),
                       "an experiment is a mapping with the keys model, inputs and attributions; found " +
                           std::string(document.type_name()));
-  document.require_known_keys({"name", "model", "inputs", "languages", "generation", "attributions", "outputs", "seed", "threads",
-                               "memory", "batch_size", "attribute_target", "messages", "system", "chat",
-                               "include_eos_baseline", "plugins", "output_dir", "evaluation"});
+  std::vector<std::string> known{"name",      "model",  "inputs",  "languages", "generation", "attributions",
+                                 "outputs",   "seed",   "threads", "memory",    "batch_size", "attribute_target",
+                                 "messages",  "system", "chat",    "plugins",   "output_dir", "include_eos_baseline",
+                                 "evaluation"};
+  known.insert(known.end(), contrast_keys().begin(), contrast_keys().end());
+  document.require_known_keys(known);
   Experiment experiment;
   if (const Value* v = document.find("name")) experiment.name = file_name_from(*v, "name");
   if (const Value* v = document.find("seed")) experiment.seed = static_cast<std::uint64_t>(integer_from(*v, "seed", 0));
@@ -487,6 +506,7 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
       if (input.tgt_lang.empty()) input.tgt_lang = common.tgt_lang;
     }
   }
+  share_contrast(parse_contrast(document, base), experiment);
   return experiment;
 }
 

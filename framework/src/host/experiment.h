@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "host/chat.h"
+#include "host/contrast_text.h"
 #include "host/evaluation_spec.h"
 #include "host/param_check.h"
 #include "whence/generation.h"
@@ -23,6 +24,7 @@ struct InputText {
   std::optional<std::int64_t> start,
       end;                         ///< explained positions [start, end) of the target; negative counts from the end
   std::string src_lang, tgt_lang;  ///< languages as a multilingual checkpoint writes them; empty: the checkpoint's own
+  std::optional<ContrastText> contrast;  ///< what its explained tokens are compared with
   Mark where;
 
   bool operator==(const InputText& other) const;  ///< `where` aside

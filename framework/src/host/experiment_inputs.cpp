@@ -3,11 +3,21 @@
 #include <set>
 
 #include "host/experiment.h"
+#include "host/yaml.h"
 
 namespace whence::host {
 namespace {
 
-const std::vector<std::string> kFields{"text", "generated", "id", "start", "end", "src_lang", "tgt_lang"};
+const std::vector<std::string> kFields{"text",
+                                       "generated",
+                                       "id",
+                                       "start",
+                                       "end",
+                                       "src_lang",
+                                       "tgt_lang",
+                                       "contrast_target",
+                                       "contrast_source",
+                                       "contrast_alignment"};
 
 std::string place(const std::filesystem::path& file, int line) { return Mark{file.string(), line, 0}.text(); }
 
@@ -36,7 +46,29 @@ std::optional<std::int64_t> position_of(const nlohmann::json& record, const std:
   return value->get<std::int64_t>();
 }
 
-InputText read_record(const std::string& line, const std::string& where, const Value& fields) {
+/// What a record is compared with. An alignment is JSON, and so YAML.
+std::optional<ContrastText> contrast_of(const nlohmann::json& record, const std::string& where, const Value& fields,
+                                        const std::filesystem::path& folder) {
+  ContrastText contrast;
+  for (const auto& [field, text] :
+       {std::pair("contrast_target", &contrast.target), std::pair("contrast_source", &contrast.source)}) {
+    const std::string member = member_of(fields, field);
+    if (const auto* given = find(record, member)) *text = text_of(*given, where, member);
+  }
+  const std::string member = member_of(fields, "contrast_alignment");
+  if (const auto* given = find(record, member)) {
+    try {
+      contrast.alignment = parse_alignment(parse_yaml(given->dump(), ""), folder);
+    } catch (const ConfigError& error) {
+      throw InputError(where + ": '" + member + "': " + error.what());
+    }
+  }
+  if (contrast == ContrastText()) return {};
+  return contrast;
+}
+
+InputText read_record(const std::string& line, const std::string& where, const Value& fields,
+                      const std::filesystem::path& folder) {
   nlohmann::json record;
   try {
     record = nlohmann::json::parse(line);
@@ -69,14 +101,16 @@ InputText read_record(const std::string& line, const std::string& where, const V
     const std::string member = member_of(fields, field);
     if (const auto* given = find(record, member)) *language = text_of(*given, where, member);
   }
+  input.contrast = contrast_of(record, where, fields, folder);
   return input;
 }
 
 }  // namespace
 
 bool InputText::operator==(const InputText& other) const {
-  return id == other.id && text == other.text && messages == other.messages && generated == other.generated && start == other.start &&
-         end == other.end && src_lang == other.src_lang && tgt_lang == other.tgt_lang;
+  return id == other.id && text == other.text && messages == other.messages && generated == other.generated &&
+         start == other.start && end == other.end && src_lang == other.src_lang && tgt_lang == other.tgt_lang &&
+         contrast == other.contrast;
 }
 
 std::vector<InputText> read_inputs(const std::filesystem::path& file, const Value& fields) {
@@ -94,8 +128,10 @@ std::vector<InputText> read_inputs(const std::filesystem::path& file, const Valu
   for (int number = 1; std::getline(stream, line); ++number) {
     if (line.ends_with('\r')) line.pop_back();
     if (line.find_first_not_of(" \t") == std::string::npos) continue;
-    InputText input = records ? read_record(line, place(file, number), fields) : InputText{.text = line};
+    InputText input =
+        records ? read_record(line, place(file, number), fields, file.parent_path()) : InputText{.text = line};
     input.where = {file.string(), number, 0};
+    if (input.contrast) input.contrast->where = input.where;
     inputs.push_back(std::move(input));
   }
   if (inputs.empty()) throw InputError(file.string() + ": holds no text; expected one per line");

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "host/checksum.h"
 #include "host/guard.h"
@@ -69,6 +70,34 @@ Experiment essence(Experiment experiment) {
   experiment.memory_bytes = 0;
   experiment.evaluation.reset();
   return experiment;
+}
+
+/// Files of the checkpoints that align texts; of a folder all of them, since which ones are read is known to its
+/// plugin.
+std::set<fs::path> aligner_files(const Experiment& experiment) {
+  std::set<fs::path> files;
+  for (const InputText& input : experiment.inputs) {
+    if (!input.contrast || !input.contrast->alignment) continue;
+    const AlignmentChoice& choice = *input.contrast->alignment;
+    if (choice.way != AlignmentWay::states || choice.model == experiment.model_path) continue;
+    std::error_code failure;
+    if (!fs::is_directory(choice.model, failure)) files.insert(choice.model);
+    for (const auto& entry : fs::directory_iterator(choice.model, failure))
+      if (entry.is_regular_file(failure)) files.insert(entry.path());
+  }
+  return files;
+}
+
+/// The pairs that automatic alignments came to, in their place, so that a run can be made again without an aligner.
+void keep_alignments(const std::vector<PreparedText>& texts, Experiment& experiment) {
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    std::optional<ContrastText>& contrast = experiment.inputs[i].contrast;
+    if (!contrast || !contrast->alignment || contrast->alignment->way == AlignmentWay::right) continue;
+    AlignmentChoice made{.way = AlignmentWay::pairs};
+    std::int64_t step = texts[i].sequence.steps.start;
+    for (const std::int64_t position : texts[i].sequence.contrast->positions) made.pairs.push_back({step++, position});
+    contrast->alignment = std::move(made);
+  }
 }
 
 /// What an earlier run stored, if it is still what that run wrote.
@@ -146,8 +175,16 @@ PreparedRun prepare(const PluginHost& host, const Experiment& experiment, const 
     warn_of_unused_tensors(*run.loaded.model, experiment.model_path, listener.warn);
   }
   Stopwatch watch;
-  run.texts = prepare_sequences(*run.loaded.model, experiment.inputs, experiment.generation,
-                                {experiment.batch_size, phase(listener, "generating"), listener.warn, experiment.chat});
+  std::map<std::string, LoadedModel> aligners;
+  const FindAligner find_aligner = [&](const AlignmentChoice& choice) -> const Model& {
+    if (choice.model == experiment.model_path) return *run.loaded.model;
+    LoadedModel& aligner = aligners[choice.model];
+    if (!aligner.model) aligner = load_model(host, choice.model, {}, {.memory_bytes = experiment.memory_bytes});
+    return *aligner.model;
+  };
+  run.texts = prepare_sequences(
+      *run.loaded.model, experiment.inputs, experiment.generation,
+      {experiment.batch_size, phase(listener, "generating"), listener.warn, experiment.chat, find_aligner});
   run.generation_seconds = watch.lap();
   return run;
 }
@@ -161,6 +198,7 @@ void check_experiment(const Catalogue& catalogue, const Experiment& experiment) 
   for (const OutputSpec& output : experiment.outputs) check_choice(catalogue, PluginKind::renderer, output.renderer);
   check_output_files(experiment);
   for (const InputText& input : experiment.inputs) check_input(input);
+  check_contrasts(catalogue, experiment);
 }
 
 LoadedModel load_model(const PluginHost& host, const Experiment& experiment) {
@@ -196,6 +234,8 @@ std::string run_key(const Catalogue& catalogue, const Experiment& experiment,
                     const std::vector<std::string>& model_files) {
   std::string text = to_yaml(resolved(essence(experiment))) + WHENCE_VERSION + "\n" + WHENCE_BUILD_ID + "\n";
   for (const fs::path file : model_files) text += file.filename().string() + " " + sha256_of_file(file) + "\n";
+  for (const fs::path& file : aligner_files(experiment))
+    text += "aligner " + file.filename().string() + " " + sha256_of_file(file) + "\n";
   for (const fs::path& file : architecture_files())
     text += file.filename().string() + " " + sha256_of_file(file) + "\n";
   const auto add = [&](PluginKind kind, const std::string& name) {
@@ -267,6 +307,7 @@ RunResult run_experiment(const PluginHost& host, const Experiment& experiment, b
   if (stored.chat.now.empty() && std::any_of(stored.inputs.begin(), stored.inputs.end(), is_chat))
     stored.chat.now = chat_time();
   ComputedRun run = compute(host, stored, listener, std::move(loaded));
+  keep_alignments(run.texts, stored);
   std::map<std::string, std::string> files;
   files[kExperimentFile] = to_yaml(resolved(stored));
   for (const NamedOutput& output : run.outputs) files[result_file(output.spec.name)] = to_result_json(output.output);
