@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "computing_options.h"
+#include "contrast_options.h"
 #include "host/attribute.h"
 #include "host/yaml.h"
 #include "json_value.h"
@@ -256,7 +257,9 @@ std::vector<Option> attribute_options() {
        "what the result holds of methods that attribute to hidden units: token, one number for each token, or full; "
        "default: token"},
   };
-  const std::vector<Option> computing = computing_options();
+  const auto kwargs = std::ranges::find(options, "attribution-kwargs", &Option::name);
+  const std::vector<Option> contrast = contrast_options(), computing = computing_options();
+  options.insert(kwargs, contrast.begin(), contrast.end());
   options.insert(options.end(), computing.begin(), computing.end());
   return options;
 }
@@ -335,12 +338,14 @@ Experiment experiment_from_options(const Arguments& arguments, const Catalogue& 
   spec.attributed_function = {arguments.text("attributed-fn").value_or("probability"), {}, {"--attributed-fn", 0, 0}};
   for (const std::string& name : arguments.list("step-scores"))
     spec.step_scores.push_back({name, {}, {"--step-scores", 0, 0}});
-  give_attribution_kwargs(json_option(arguments, "attribution-kwargs"), spec, catalogue);
+  give_attribution_kwargs(read_contrasts(arguments, json_option(arguments, "attribution-kwargs"), experiment), spec,
+                          catalogue);
   spec.aggregation = aggregation_from_options(arguments, catalogue);
   if (const auto granularity = arguments.text("granularity"))
     spec.granularity = host::parse_granularity(Value(*granularity, {"--granularity", 0, 0}));
   host::check_attribution(catalogue, spec);
   experiment.attributions.push_back(std::move(spec));
+  host::check_contrasts(catalogue, experiment);
   return experiment;
 }
 
