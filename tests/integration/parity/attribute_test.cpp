@@ -8,7 +8,6 @@
 #include "case_models.h"
 #include "choices.h"
 #include "compare.h"
-#include "contrasts.h"
 #include "coverage.h"
 #include "host/aggregation.h"
 #include "support/plugins.h"
@@ -91,7 +90,7 @@ TEST_P(AttributeParity, ReproducesTheReference) {
   const Case& one = GetParam();
   const json expected = load_expected(one);
   const Model& subject = model(one.model);
-  auto texts = host::prepare_sequences(subject, input_texts(one), generation_config(one));
+  const auto texts = host::prepare_sequences(subject, input_texts(one), generation_config(one));
 
   if (one.kind == "generate") {
     TokenIds ids;
@@ -105,7 +104,6 @@ TEST_P(AttributeParity, ReproducesTheReference) {
       return;
   }
 
-  add_contrasts(one, subject, texts);
   host::AttributeOptions options;
   options.attribute_target = one.at("attribute_target") == true;
   if (const json& kwargs = one.at("attribute_kwargs"); kwargs.is_object())

@@ -64,6 +64,15 @@ Choice stage(const std::string& name, const json& function, const json& keywords
   return {name, Value(std::move(params)), {}};
 }
 
+/// The contrast that a case names, aligned as the reference does without alignments.
+std::optional<host::ContrastText> contrast_text(const json& keywords) {
+  host::ContrastText contrast;
+  if (keywords.contains("contrast_sources")) contrast.source = keywords["contrast_sources"].get<std::string>();
+  if (keywords.contains("contrast_targets")) contrast.target = keywords["contrast_targets"].get<std::string>();
+  if (contrast == host::ContrastText()) return std::nullopt;
+  return contrast;
+}
+
 }  // namespace
 
 host::AttributionSpec attribution_spec(const Case& one) {
@@ -94,6 +103,7 @@ std::vector<host::InputText> input_texts(const Case& one) {
       if (options.contains("attr_pos_start")) text.start = options["attr_pos_start"].get<std::int64_t>();
       if (options.contains("attr_pos_end")) text.end = options["attr_pos_end"].get<std::int64_t>();
     }
+    text.contrast = contrast_text(one.at("attributed_fn_args"));
     texts.push_back(std::move(text));
   }
   return texts;
