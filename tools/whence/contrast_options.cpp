@@ -47,7 +47,7 @@ bool is_list_of_lists(const Value& value) {
 
 /// One value for each text, or one for all. The pairs of one text are a list of lists, too.
 Value::List values_of(const Value& kwarg) {
-  if (!kwarg.is_list()) return {kwarg};
+  if (!kwarg.is_list() || kwarg.as_list().empty()) return {kwarg};
   const bool one_alignment = is_list_of_lists(kwarg) && !is_list_of_lists(kwarg.as_list().front());
   return one_alignment ? Value::List{kwarg} : kwarg.as_list();
 }

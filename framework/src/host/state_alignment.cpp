@@ -1,5 +1,6 @@
 #include "host/state_alignment.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
@@ -16,6 +17,7 @@ namespace whence::host {
 namespace {
 
 constexpr double kLeast = 1e-3;  // of both softmaxes
+constexpr double kSmallestDeviation = 1e-6;
 
 /// A text as the aligner sees it: its tokens that write something.
 struct AlignerText {
@@ -67,6 +69,14 @@ AlignerText read_text(const Model& aligner, std::int64_t layer, const std::strin
   return result;
 }
 
+/// [n,m]: dot products of the states of both texts, with every unit at mean 0 and variance 1 over them, since a few
+/// units and what all states have in common would outweigh the rest.
+Tensor similarities(const Tensor& one, const Tensor& other) {
+  const Tensor all = at::cat({one, other});
+  const Tensor mean = all.mean(0), deviation = all.std(0, /*unbiased=*/false).clamp_min(kSmallestDeviation);
+  return at::matmul((one - mean) / deviation, ((other - mean) / deviation).t());
+}
+
 /// [tokens,n]: the share of each aligner token's letters that each token writes.
 Tensor shares(const std::vector<Span>& tokens, const std::vector<Span>& aligner_tokens) {
   const Tensor result = at::zeros({std::ssize(tokens), std::ssize(aligner_tokens)});
@@ -113,7 +123,7 @@ std::vector<std::int64_t> align_by_states(const Model& aligner, std::optional<st
   const AlignerText one = read_text(aligner, block, own.text), another = read_text(aligner, block, others.text);
   std::vector<std::int64_t> partners(text.size(), -1);
   if (one.spans.size() > 0 && another.spans.size() > 0) {
-    const Tensor alike = mutual_alignment(at::matmul(one.states, another.states.t()));
+    const Tensor alike = mutual_alignment(similarities(one.states, another.states));
     const Tensor common = at::matmul(at::matmul(shares(in_characters(own), one.spans), alike),
                                      shares(in_characters(others), another.spans).t());
     for (std::int64_t t = 0; t < common.size(0); ++t)
