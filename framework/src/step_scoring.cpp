@@ -39,6 +39,12 @@ Tensor some_of(const Tensor& values, std::int64_t first, std::int64_t count) {
 
 }  // namespace
 
+void require_dropout(const StepNeeds& needs, const Model& model) {
+  if (needs.dropout_samples > 0 && !model.query(Dropout::kCapability))
+    throw ConfigError("the step function needs passes with dropout, but the checkpoint of model '" + model.info().name +
+                      "' has none; choose another function");
+}
+
 const ContrastTexts& StepScoring::contrast() {
   if (!contrast_) contrast_.emplace(state_.model.info(), state_.sequences, state_.step_ids);
   return *contrast_;
@@ -72,9 +78,7 @@ PassPlan::Beside StepScoring::beside(const StepFunction& function, StepRole role
 
 void StepScoring::prepare(const StepFunction& function, StepRole role) {
   const StepNeeds needs = function.needs(role);
-  if (needs.dropout_samples > 0 && !state_.model.query(Dropout::kCapability))
-    throw ConfigError("the step function needs passes with dropout, but the checkpoint of model '" +
-                      state_.model.info().name + "' has none; choose another function");
+  require_dropout(needs, state_.model);
   if (!needs.contrast_ids && !needs.contrast_logits) return;
   if (!needs.contrast_logits && !contrast().gives(Side::target))
     throw ConfigError(

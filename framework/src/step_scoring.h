@@ -11,6 +11,9 @@ namespace whence {
 
 class ProblemState;
 
+/// Throws ConfigError when a function needs passes with dropout and the model has none.
+WHENCE_API void require_dropout(const StepNeeds& needs, const Model& model);
+
 /// Texts that went through the model together, and which of their steps are scored.
 struct ScoredPass {
   const std::vector<Unit>& units;

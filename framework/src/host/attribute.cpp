@@ -14,6 +14,7 @@
 #include "host/counting_model.h"
 #include "host/guard.h"
 #include "host/tensor_memory.h"
+#include "step_scoring.h"
 #include "whence/open_ended.h"
 
 namespace whence::host {
@@ -26,15 +27,19 @@ struct Tools {
   std::unique_ptr<EarlyReduction> reduction;  ///< null: hidden units are kept
   std::vector<std::pair<std::string, std::unique_ptr<StepFunction>>> step_scores;
   std::map<std::string, std::string> merges;
-  bool compares = false;  ///< with contrastive texts
+  std::vector<std::pair<Choice, StepNeeds>> needs;  ///< of every step function in its role
+
+  /// True when a function compares with contrastive texts.
+  bool compares() const {
+    return std::ranges::any_of(needs,
+                               [](const auto& of) { return of.second.contrast_ids || of.second.contrast_logits; });
+  }
 };
 
-/// Throws ConfigError for a function that makes no sense in its role.
-bool compares(const Choice& choice, const StepFunction& function, StepRole role) {
-  return with_place(choice.where, plugin_title(PluginKind::step_function, choice.name), [&] {
-    const StepNeeds needs = function.needs(role);
-    return needs.contrast_ids || needs.contrast_logits;
-  });
+/// Work with a step function, whose errors get its place.
+template <class Work>
+decltype(auto) with_function(const Choice& choice, const Work& work) {
+  return with_place(choice.where, plugin_title(PluginKind::step_function, choice.name), work);
 }
 
 bool needs(const PluginInfo& method, std::string_view what) {
@@ -52,12 +57,15 @@ bool is_default_score(const Choice& choice) {
 Tools make_tools(const PluginHost& host, const AttributionSpec& spec) {
   Tools tools;
   tools.score = host.make_step_function(spec.attributed_function);
-  tools.compares = compares(spec.attributed_function, *tools.score, StepRole::attributed);
+  const auto add_needs = [&](const Choice& choice, const StepFunction& function, StepRole role) {
+    tools.needs.emplace_back(choice, with_function(choice, [&] { return function.needs(role); }));
+  };
+  add_needs(spec.attributed_function, *tools.score, StepRole::attributed);
   tools.method = host.make_method(spec.method);
   tools.reduction = EarlyReduction::of(host, spec);
   for (const Choice& choice : spec.step_scores) {
     tools.step_scores.emplace_back(choice.name, host.make_step_function(choice));
-    tools.compares = compares(choice, *tools.step_scores.back().second, StepRole::recorded) || tools.compares;
+    add_needs(choice, *tools.step_scores.back().second, StepRole::recorded);
     const PluginInfo& plugin = host.catalogue().find(PluginKind::step_function, choice.name, choice.where);
     if (const Value* merge = plugin.declaration.find("merge")) tools.merges[choice.name] = merge->as_string();
   }
@@ -222,7 +230,7 @@ void Making::add(const PreparedText* first, const PreparedText* last) {
   for (const auto& [name, function] : tools.step_scores) step_scores[name] = problem.scores(*function);
   for (const PreparedText* text = first; text != last; ++text) {
     SequenceAttribution sequence =
-        sequence_attribution(attribution, step_scores, text - first, text->sequence, tools.compares);
+        sequence_attribution(attribution, step_scores, text - first, text->sequence, tools.compares());
     if (!counts_only(model)) require_finite(sequence, *text, spec);  // what is only counted says nothing
     if (sequence.target_attributions.defined()) blank_future(sequence.target_attributions, sequence.steps);
     sequence.step_score_merges = tools.merges;
@@ -236,9 +244,11 @@ Making make(const Model& model, const PluginHost& host, const std::vector<Prepar
             const AttributionSpec& spec, const AttributeOptions& options) {
   check_attribution(host.catalogue(), spec);
   Making making{model, spec, options, make_tools(host, spec)};
+  for (const auto& [choice, needs] : making.tools.needs) with_function(choice, [&] { require_dropout(needs, model); });
+  const bool compares = making.tools.compares();
   for (const PreparedText& text : texts) {
     making.all_steps += text.sequence.steps.size();
-    if (making.tools.compares) check_contrast(text.sequence, texts.front().sequence, model.info());
+    if (compares) check_contrast(text.sequence, texts.front().sequence, model.info());
   }
   const auto together = static_cast<std::size_t>(options.batch_size);
   for (std::size_t first = 0; first < texts.size(); first += together)

@@ -23,6 +23,7 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kSections = 
     {"rotary",
      {"enabled", "theta", "scaling", "original_positions", "layers", "skip_every", "fraction", "size", "window_theta"}},
     {"mlp", {"kind", "activation", "bias"}},
+    {"dropout", {"embedding", "attention", "branch", "inner", "output"}},
     {"experts",
      {"count", "chosen", "routing", "normalise", "inner", "shared_inner", "shared_gate", "every", "dense_layers",
       "output_dropout", "capacity"}},

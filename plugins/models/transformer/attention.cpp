@@ -154,10 +154,13 @@ KeyValueRows<T>::KeyValueRows(const AttentionShape& shape, const Segment& segmen
 
 template <class T>
 void attend(const AttentionShape& shape, const ScoreBias<T>* bias, const RowLayout& layout, std::size_t layer,
-            const Tensor& rows, Tensor& mixed, Tensor* weights) {
+            const Tensor& rows, Tensor& mixed, Tensor* weights, const DropoutMasks* dropout) {
   const T* in = rows.const_data_ptr<T>();
   T* out = mixed.mutable_data_ptr<T>();
   const std::int64_t sharing = shape.heads / shape.key_value_heads, head = shape.head_size;
+  const bool behind = shape.sight == Sight::prefix;
+  const DropoutSite site = behind ? DropoutSite::cross_attention : DropoutSite::attention;
+  const bool drops = dropout && dropout->drops(site);
   run_tasks(std::ssize(layout.segments) * shape.key_value_heads, [&](std::int64_t task, std::int64_t) {
     const Segment& segment = layout.segments[static_cast<std::size_t>(task / shape.key_value_heads)];
     if (segment.count == 0) return;
@@ -178,16 +181,22 @@ void attend(const AttentionShape& shape, const ScoreBias<T>* bias, const RowLayo
       for (std::int64_t h = group * sharing; h < (group + 1) * sharing; ++h) {
         weights_of_tile(shape, bias, segment, keys, in + row * shape.width() + h * head, h, first, count, range,
                         tile.data());
+        // Rows of a pass over a prefix count from the segment's start.
+        const std::int64_t first_query = first - (behind ? segment.start : 0);
+        for (std::int64_t i = 0; drops && i < count; ++i) {
+          T* seen_weights = tile.data() + i * range.width();
+          const auto kept =
+              dropout->factors<T>(site, layer, segment.text, first_query + i, range.begin + range.count, h);
+          kernels<T>().multiply(seen_weights, kept.data() + range.begin, range.count, seen_weights);
+        }
         multiply_rows(tile.data(), range.width(), 1, count, values, range.begin, range.count, block.data(),
                       values.padded(), false);
         for (std::int64_t i = 0; i < count; ++i) {
           std::copy_n(block.data() + i * values.padded(), head, out + (row + i) * shape.queries() + h * head);
           if (!weights) continue;
-          // Rows of a pass over a prefix count from the segment's start.
-          const std::int64_t query = first + i - (shape.sight == Sight::prefix ? segment.start : 0);
           std::copy_n(tile.data() + i * range.width(), range.count,
                       weights->mutable_data_ptr<T>() +
-                          ((segment.text * shape.heads + h) * weights->size(2) + query) * weights->size(3) +
+                          ((segment.text * shape.heads + h) * weights->size(2) + first_query + i) * weights->size(3) +
                           range.begin);
         }
       }
@@ -386,7 +395,7 @@ void attention_pull_back(const AttentionShape& shape, const ScoreBias<T>* bias, 
 #define WHENCE_ATTENTION(T)                                                                                            \
   template class KeyValueRows<T>;                                                                                      \
   template void attend<T>(const AttentionShape&, const ScoreBias<T>*, const RowLayout&, std::size_t, const Tensor&,    \
-                          Tensor&, Tensor*);                                                                           \
+                          Tensor&, Tensor*, const DropoutMasks*);                                                      \
   template std::vector<T> attention_weights(const AttentionShape&, const ScoreBias<T>*, const RowLayout&, std::size_t, \
                                             const Tensor&, std::int64_t, std::int64_t);                                \
   template void attention_pull_back<T>(                                                                                \

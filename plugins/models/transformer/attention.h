@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "dropout.h"
 #include "row_layout.h"
 #include "score_bias.h"
 #include "whence/tensor.h"
@@ -40,10 +41,10 @@ struct AttentionShape {
 };
 
 /// Values mixed by the softmax of the scores: `rows` [R,Q] -> `mixed` [R,H*head]. `bias` may be null. `weights`, when
-/// defined, is [texts,H,L,keys] of zeros and takes the weights of every row.
+/// defined, is [texts,H,L,keys] of zeros and takes the weights of every row. `dropout` may be null.
 template <class T>
 void attend(const AttentionShape& shape, const ScoreBias<T>* bias, const RowLayout& layout, std::size_t layer,
-            const Tensor& rows, Tensor& mixed, Tensor* weights = nullptr);
+            const Tensor& rows, Tensor& mixed, Tensor* weights = nullptr, const DropoutMasks* dropout = nullptr);
 
 /// What one head of one row sees, for those who want to take it apart: weights [end] over positions [0, end), end being
 /// `shape.end_seen` of the row.

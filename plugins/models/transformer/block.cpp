@@ -20,8 +20,9 @@ template <class T>
 class Addition {
  public:
   /// `stream` is the tile, `made` scratch; rows of the trace, unless it is null, count from `first`.
+  /// `factors` [count, hidden] multiply what is made; empty: nothing does.
   Addition(const BranchNorms& norms, double scale, BranchTrace* trace, std::int64_t first, std::int64_t count,
-           std::int64_t hidden, T* stream, std::vector<T>& made)
+           std::int64_t hidden, T* stream, std::vector<T>& made, std::vector<T> factors)
       : norms_(norms),
         scale_(static_cast<T>(scale)),
         trace_(trace),
@@ -29,13 +30,19 @@ class Addition {
         count_(count),
         hidden_(hidden),
         stream_(stream),
-        made_(made) {
+        made_(made),
+        factors_(std::move(factors)) {
     if (norms.branch) made.resize(static_cast<std::size_t>(count * hidden));
   }
 
   void operator()(std::int64_t column, std::int64_t columns, const T* block) const {
     for (std::int64_t r = 0; r < count_; ++r) {
       const T* row = block + r * kPanelWidth;
+      T dropped[kPanelWidth];
+      if (!factors_.empty()) {
+        kernels<T>().multiply(row, factors_.data() + r * hidden_ + column, columns, dropped);
+        row = dropped;
+      }
       if (norms_.branch)
         std::copy_n(row, columns, made_.data() + r * hidden_ + column);
       else
@@ -63,6 +70,7 @@ class Addition {
   std::int64_t first_, count_, hidden_;
   T* stream_;
   std::vector<T>& made_;
+  std::vector<T> factors_;
 };
 
 /// put(r, row) takes what a branch reads of each row of a tile of the stream, which is normed itself where it has to
@@ -133,6 +141,20 @@ RowAngles<T>::RowAngles(const Rotary& rotary, const std::vector<std::int64_t>& l
 }
 
 template <class T>
+std::vector<T> BlockDropout::of_rows(DropoutSite site, std::int64_t first, std::int64_t count,
+                                     std::int64_t width) const {
+  if (!masks || !masks->drops(site)) return {};
+  std::vector<T> result;
+  for (std::int64_t row = first; row < first + count; ++row) {
+    const auto at = static_cast<std::size_t>(row);
+    const std::int64_t text = layout->segments[static_cast<std::size_t>(layout->segment[at])].text;
+    const std::vector<T> own = masks->factors<T>(site, layer, text, layout->position[at], width);
+    result.insert(result.end(), own.begin(), own.end());
+  }
+  return result;
+}
+
+template <class T>
 struct BlockForward<T>::Workspace {
   FactorRows<T> mixed;
   typename MlpForward<T>::Workspace mlp;
@@ -191,12 +213,13 @@ Tensor BlockForward<T>::heads(Tensor& x, const RowAngles<T>* angles, BlockTrace*
 template <class T>
 void BlockForward<T>::add_attention(const BranchNorms& norms, const Projection& projection,
                                     const PackedMatrix<T>& matrix, const Tensor& mixed, std::int64_t first,
-                                    std::int64_t count, Tensor& x, BranchTrace* trace, Workspace& own) const {
+                                    std::int64_t count, Tensor& x, BranchTrace* trace, DropoutSite site,
+                                    Workspace& own) const {
   const std::int64_t hidden = shape_.hidden, width = mixed.size(1);
   if (!own.mixed.defined()) own.mixed = FactorRows<T>(kRowsPerTile, width, matrix.precision());
   put_rows(data<T>(mixed) + first * width, count, width, own.mixed);
   const Addition<T> addition(norms, shape_.layout.branch_scale, trace, first, count, hidden,
-                             data<T>(x) + first * hidden, own.made);
+                             data<T>(x) + first * hidden, own.made, dropout_.of_rows<T>(site, first, count, hidden));
   project(own.mixed, matrix, projection.bias, count, addition);
   addition.finish();
 }
@@ -216,7 +239,7 @@ Tensor BlockForward<T>::cross_queries(const Tensor& mixed, Tensor& x, BlockTrace
   T* out = data<T>(result);
   for_tiles<Tiles>(rows, [&](std::int64_t first, std::int64_t count, Tiles& own) {
     add_attention(weights_.attention_norms, weights_.attention.output, matrices_.output, mixed, first, count, x,
-                  trace ? &trace->attention : nullptr, own.attention);
+                  trace ? &trace->attention : nullptr, DropoutSite::attention_branch, own.attention);
     if (!own.input.defined()) own.input = FactorRows<T>(kRowsPerTile, hidden, matrices_.cross_query.precision());
     read_branch(weights_.cross_norms, trace ? &trace->cross : nullptr, first, count, hidden,
                 data<T>(x) + first * hidden,
@@ -247,10 +270,10 @@ void BlockForward<T>::finish(const Tensor& mixed, Tensor& x, BlockTrace* trace) 
   const auto attention = [&](std::int64_t first, std::int64_t count, Workspace& own) {
     if (crosses())
       add_attention(weights_.cross_norms, weights_.cross->output, matrices_.cross_output, mixed, first, count, x,
-                    trace ? &trace->cross : nullptr, own);
+                    trace ? &trace->cross : nullptr, DropoutSite::cross_branch, own);
     else
       add_attention(weights_.attention_norms, weights_.attention.output, matrices_.output, mixed, first, count, x,
-                    trace ? &trace->attention : nullptr, own);
+                    trace ? &trace->attention : nullptr, DropoutSite::attention_branch, own);
   };
   const auto read = [&](std::int64_t first, std::int64_t count, const auto& put) {
     read_branch(weights_.mlp_norms, trace ? &trace->mlp : nullptr, first, count, hidden, data<T>(x) + first * hidden,
@@ -263,7 +286,8 @@ void BlockForward<T>::finish(const Tensor& mixed, Tensor& x, BlockTrace* trace) 
   };
   const auto addition = [&](std::int64_t first, std::int64_t count, Workspace& own) {
     return Addition<T>(weights_.mlp_norms, shape_.layout.branch_scale, trace ? &trace->mlp : nullptr, first, count,
-                       hidden, data<T>(x) + first * hidden, own.made);
+                       hidden, data<T>(x) + first * hidden, own.made,
+                       dropout_.of_rows<T>(DropoutSite::mlp_branch, first, count, hidden));
   };
   if (weights_.mlp) {
     const MlpForward<T> mlp(shape_.mlp, *weights_.mlp, matrices_.mlp);
@@ -272,7 +296,8 @@ void BlockForward<T>::finish(const Tensor& mixed, Tensor& x, BlockTrace* trace) 
       mlp.prepare(own.mlp);
       branches(first, count, own, [&](std::int64_t r, const T* row) { own.mlp.input.put(r, 0, row, nullptr, hidden); });
       const Addition<T> add = addition(first, count, own);
-      mlp.run(own.mlp, count, first, trace ? &trace->inner : nullptr, add);
+      mlp.run(own.mlp, count, first, trace ? &trace->inner : nullptr, add,
+              dropout_.of_rows<T>(DropoutSite::inner, first, count, shape_.mlp.inner));
       add.finish();
     });
     return;
@@ -485,6 +510,8 @@ void BlockPullBack<T>::through_heads(Tensor& heads, Tensor& c, const std::vector
 
 template class RowAngles<float>;
 template class RowAngles<double>;
+template std::vector<float> BlockDropout::of_rows<float>(DropoutSite, std::int64_t, std::int64_t, std::int64_t) const;
+template std::vector<double> BlockDropout::of_rows<double>(DropoutSite, std::int64_t, std::int64_t, std::int64_t) const;
 template class BlockForward<float>;
 template class BlockForward<double>;
 template class BlockPullBack<float>;

@@ -2,6 +2,7 @@
 
 #include "attention.h"
 #include "block_weights.h"
+#include "dropout.h"
 #include "experts.h"
 #include "mlp.h"
 #include "rotary.h"
@@ -66,12 +67,24 @@ class RowAngles {
   std::int64_t half_ = 0;
 };
 
+/// What one block of a pass with dropout drops.
+struct BlockDropout {
+  const DropoutMasks* masks = nullptr;  ///< null: nothing
+  const RowLayout* layout = nullptr;
+  std::size_t layer = 0;
+
+  /// What [count, width] numbers of rows from `first` on are multiplied by; empty: nothing is dropped there.
+  template <class T>
+  std::vector<T> of_rows(DropoutSite site, std::int64_t first, std::int64_t count, std::int64_t width) const;
+};
+
 /// One block over the rows of a pass.
 template <class T>
 class BlockForward {
  public:
-  BlockForward(const BlockShape& shape, const BlockWeights& weights, const ForwardMatrices<T>& matrices)
-      : shape_(shape), weights_(weights), matrices_(matrices) {}
+  BlockForward(const BlockShape& shape, const BlockWeights& weights, const ForwardMatrices<T>& matrices,
+               const BlockDropout& dropout = {})
+      : shape_(shape), weights_(weights), matrices_(matrices), dropout_(dropout) {}
 
   /// Queries, keys and values [R,Q] of the rows x [R,D], after norms and positions; fills its part of `trace` when it
   /// is not null. `angles` may be null for a layer without positions. x changes where the stream is normed first.
@@ -91,11 +104,12 @@ class BlockForward {
   /// Adds the projected mixture of an attention to x, for rows [first, first + count).
   void add_attention(const BranchNorms& norms, const Projection& projection, const PackedMatrix<T>& matrix,
                      const Tensor& mixed, std::int64_t first, std::int64_t count, Tensor& x, BranchTrace* trace,
-                     Workspace& own) const;
+                     DropoutSite site, Workspace& own) const;
 
   const BlockShape& shape_;
   const BlockWeights& weights_;
   const ForwardMatrices<T>& matrices_;
+  BlockDropout dropout_;
 };
 
 /// How the backward of a block departs from the derivative.

@@ -19,8 +19,8 @@ Decoder<T>::Decoder(DecoderConfig config, DecoderWeights weights, WeightPolicy p
 }
 
 template <class T>
-Tensor Decoder<T>::logits(const Tensor& states, PassTrace* trace) const {
-  Tensor x = this->final_states(states, trace ? &trace->final_norm : nullptr);
+Tensor Decoder<T>::logits(const Tensor& states, PassTrace* trace, const BlockDropout& dropout) const {
+  Tensor x = this->final_states(states, trace ? &trace->final_norm : nullptr, dropout);
   if (project_out_) x = project_out_->forward(x);
   Tensor result = head_.forward(x.contiguous());
   require_finite<T>(result, "head: logits");

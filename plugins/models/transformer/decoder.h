@@ -35,7 +35,7 @@ class Decoder : public Stack<T> {
 
   /// Logits [n,V] of states [n,D], with what the backward needs of it in `trace` unless it is null. Throws ModelError
   /// when some are not finite.
-  Tensor logits(const Tensor& states, PassTrace* trace = nullptr) const;
+  Tensor logits(const Tensor& states, PassTrace* trace = nullptr, const BlockDropout& dropout = {}) const;
   /// Cotangents of logits -> of states: [n,V] -> [n,D], `read` [n] being indices of rows that the head read.
   Tensor through_logits(const Tensor& cotangents, const std::vector<std::int64_t>& read, const PassTrace& trace,
                         bool frozen_norms) const;

@@ -30,9 +30,11 @@ class MlpForward {
   void prepare(Workspace& own) const;
 
   /// `own.input` holds `count` rows; use(first column, columns, block) takes what comes out. Their row in `trace`,
-  /// unless it is null, is first + r.
+  /// unless it is null, is first + r. `factors` [count, inner] multiply what the last projection reads; empty: nothing
+  /// does.
   template <class Use>
-  void run(Workspace& own, std::int64_t count, std::int64_t first, MlpTrace* trace, const Use& use) const {
+  void run(Workspace& own, std::int64_t count, std::int64_t first, MlpTrace* trace, const Use& use,
+           const std::vector<T>& factors = {}) const {
     const std::int64_t inner = config_.inner;
     alignas(64) T before[kRowsPerTile * kPanelWidth], up[kRowsPerTile * kPanelWidth], active[kPanelWidth];
     const PackedMatrix<T>& activated = config_.gated ? matrices_.gate : matrices_.up;
@@ -44,6 +46,7 @@ class MlpForward {
       for (std::int64_t r = 0; r < count; ++r) {
         const T *x = before + r * kPanelWidth, *factor = config_.gated ? up + r * kPanelWidth : nullptr;
         kernels<T>().activate(config_.activation, x, columns, active, nullptr);
+        if (!factors.empty()) kernels<T>().multiply(active, factors.data() + r * inner + column, columns, active);
         own.inner.put(r, column, active, factor, columns);
         if (!trace) continue;
         const std::int64_t at = (first + r) * inner + column;

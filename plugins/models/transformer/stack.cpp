@@ -119,8 +119,16 @@ Tensor Stack<T>::to_embeddings(Tensor c, const std::vector<std::int64_t>& rows, 
 }
 
 template <class T>
+void Stack<T>::drop(const BlockDropout& dropout, DropoutSite site, Tensor& x) const {
+  const std::vector<T> factors = dropout.of_rows<T>(site, 0, x.size(0), x.size(1));
+  if (!factors.empty()) kernels<T>().multiply(data<T>(x), factors.data(), x.numel(), data<T>(x));
+}
+
+template <class T>
 Tensor Stack<T>::run(const Tensor& embeddings, const StackPass& pass) const {
-  return run_blocks(0, first_states(embeddings, pass.layout, pass.trace), pass);
+  Tensor x = first_states(embeddings, pass.layout, pass.trace);
+  drop({pass.dropout, &pass.layout}, DropoutSite::embedding, x);
+  return run_blocks(0, std::move(x), pass);
 }
 
 template <class T>
@@ -165,17 +173,19 @@ Tensor Stack<T>::run_blocks(std::size_t first_block, Tensor x, const StackPass& 
   ForwardMatrices<T> scratch;
   for (std::size_t i = first_block; i < shapes_.size(); ++i) {
     show(i);
-    const BlockForward<T> block(shapes_[i], blocks_.weights()[i], blocks_.forward(i, scratch));
+    const BlockForward<T> block(shapes_[i], blocks_.weights()[i], blocks_.forward(i, scratch),
+                                {pass.dropout, &layout, i});
     BlockTrace* trace = pass.trace ? &pass.trace->blocks[i] : nullptr;
     if (pass.block_inputs) pass.block_inputs->push_back(x.clone());
     const Tensor heads = block.heads(x, positions.angles(i), trace);
     if (pass.keep) pass.keep->layers.push_back(heads);
     Tensor mixed = at::empty({x.size(0), shapes_[i].attention.queries()}, x.options());
-    attend<T>(shapes_[i].attention, positions.bias(i), layout, i, heads, mixed, weights_of(pass.attentions, longest));
+    attend<T>(shapes_[i].attention, positions.bias(i), layout, i, heads, mixed, weights_of(pass.attentions, longest),
+              pass.dropout);
     if (pass.source) {
       const Tensor queries = block.cross_queries(mixed, x, trace);
       attend<T>(shapes_[i].cross, nullptr, *pass.source, i, queries, mixed,
-                weights_of(pass.cross_attentions, longest_source));
+                weights_of(pass.cross_attentions, longest_source), pass.dropout);
     }
     block.finish(mixed, x, trace);
     require_finite_states<T>(x, i);
@@ -195,8 +205,10 @@ std::vector<Tensor> Stack<T>::cross_key_values(const Tensor& states) const {
 }
 
 template <class T>
-Tensor Stack<T>::final_states(const Tensor& states, NormTrace* trace) const {
-  return final_norm_ ? norm_rows(*final_norm_, states, trace) : states;
+Tensor Stack<T>::final_states(const Tensor& states, NormTrace* trace, const BlockDropout& dropout) const {
+  Tensor x = final_norm_ ? norm_rows(*final_norm_, states, trace) : states;
+  drop(dropout, DropoutSite::output, x);
+  return x;
 }
 
 template <class T>

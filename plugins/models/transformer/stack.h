@@ -36,6 +36,7 @@ struct StackPass {
   StackStates* states = nullptr;                    ///< takes those that it names
   StackTrace* trace = nullptr;
   KeyValues* keep = nullptr;  ///< takes keys and values of all rows
+  const DropoutMasks* dropout = nullptr;
 };
 
 template <class T>
@@ -87,8 +88,8 @@ class Stack {
   Tensor run_from(std::int64_t first_block, const Tensor& states, const StackPass& pass) const;
   /// Keys and values [R',2 KV*head] that every layer makes of the states [R',D'] of a source.
   std::vector<Tensor> cross_key_values(const Tensor& states) const;
-  /// The final norm, [n,D]; fills `trace` unless it is null.
-  Tensor final_states(const Tensor& states, NormTrace* trace = nullptr) const;
+  /// The final norm, [n,D]; fills `trace` unless it is null. The layout of `dropout` is that of the states.
+  Tensor final_states(const Tensor& states, NormTrace* trace = nullptr, const BlockDropout& dropout = {}) const;
   /// The same backwards: `rows` are those of the trace, as many as there are cotangents [n,D].
   Tensor through_final_norm(const Tensor& cotangents, const std::vector<std::int64_t>& rows, const NormTrace& trace,
                             bool frozen) const;
@@ -96,6 +97,7 @@ class Stack {
  private:
   void add_positions(const RowLayout& layout, Tensor& x) const;
   Tensor run_blocks(std::size_t first_block, Tensor x, const StackPass& pass) const;
+  void drop(const BlockDropout& dropout, DropoutSite site, Tensor& x) const;
   Tensor norm_rows(const Norm& norm, const Tensor& rows, NormTrace* trace) const;
 
   StackConfig config_;

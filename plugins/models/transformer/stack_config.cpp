@@ -11,6 +11,7 @@ constexpr std::int64_t kLargestSize = 1 << 24;
 constexpr std::int64_t kMostLayers = 4096;
 constexpr std::int64_t kMostPositions = std::int64_t{1} << 40;
 constexpr double kLargest = 1e9;
+constexpr double kMostDropped = 0.999;
 
 /// The options of one stack.
 class Reader {
@@ -281,6 +282,11 @@ void read_stack(const Reader& reader, StackConfig& config) {
   config.embedding_scale = reader.scale("scale", config.hidden);
   config.input_scale = reader.scale("input_scale", config.hidden);
   config.embedding_norm = reader.flag("embedding", "norm");
+  const auto dropped = [&](std::string_view name) {
+    const Option option = reader.get("dropout", name);
+    return option.present() ? option.number(0, kMostDropped) : 0;
+  };
+  config.dropout = {dropped("embedding"), dropped("attention"), dropped("branch"), dropped("inner"), dropped("output")};
 }
 
 }  // namespace

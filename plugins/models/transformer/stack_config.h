@@ -92,6 +92,17 @@ struct BlockLayout {
   double branch_scale = 1;          ///< of what a branch adds
 };
 
+/// Probabilities that training drops a number with.
+struct DropoutConfig {
+  double embedding = 0;  ///< of what goes into the first block
+  double attention = 0;  ///< of attention weights
+  double branch = 0;     ///< of what a branch adds
+  double inner = 0;      ///< of what the last projection of a feed-forward network reads
+  double output = 0;     ///< of what the final norm makes
+
+  bool any() const { return embedding > 0 || attention > 0 || branch > 0 || inner > 0 || output > 0; }
+};
+
 /// Everything that shapes a stack of blocks, read from an architecture and a checkpoint and checked.
 struct StackConfig {
   std::int64_t hidden = 0;
@@ -112,6 +123,7 @@ struct StackConfig {
   double input_scale = 1;            ///< of embeddings as the stack takes them
   bool embedding_norm = false;
   bool final_norm = true;
+  DropoutConfig dropout;
 };
 
 /// A stack with causal attention and a head.

@@ -26,6 +26,15 @@
 namespace whence::transformer {
 namespace {
 
+RowLayout some_rows(const RowLayout& layout, const std::vector<std::int64_t>& rows) {
+  RowLayout result{.segments = layout.segments};
+  for (const std::int64_t row : rows) {
+    result.position.push_back(layout.position[static_cast<std::size_t>(row)]);
+    result.segment.push_back(layout.segment[static_cast<std::size_t>(row)]);
+  }
+  return result;
+}
+
 constexpr std::int64_t kFloat = sizeof(float);
 
 /// What a forward keeps for later calls of the same model.
@@ -209,7 +218,7 @@ Generation TransformerModel::generate(const Inputs& inputs, const GenerationConf
     prompts.emplace_back(first, first + lengths[b]);
   }
   SourceTrace source;
-  if (encoder_) encode(inputs, false, nullptr, nullptr, source);
+  if (encoder_) encode(inputs, {}, nullptr, nullptr, source);
   CachedDecoder scorer(*decoder_, encoder_ ? &source.key_values : nullptr);
   return generate_texts(scorer, info_, tokenizer_->on(Side::target), prompts, config, progress);
 }
@@ -273,17 +282,19 @@ void TransformerModel::check_states(const Inputs& inputs, const ForwardRequest& 
     throw std::invalid_argument("a pass with a shared prefix captures no states");
 }
 
-void TransformerModel::encode(const Inputs& inputs, bool traced, std::vector<Tensor>* attentions, StackStates* shown,
-                              SourceTrace& source) const {
+void TransformerModel::encode(const Inputs& inputs, const ForwardRequest& request, std::vector<Tensor>* attentions,
+                              StackStates* shown, SourceTrace& source) const {
   const auto lengths = checked_lengths(inputs.source, encoder_->config().positions);
   RowLayout layout = whole_texts(lengths);
   pass_over(inputs.source.unseen, layout);
   StackPass pass{layout, lengths};
   pass.attentions = attentions;
   pass.states = shown;
-  if (traced) pass.trace = &source.stack;
-  const Tensor states =
-      encoder_->final_states(run_stack(inputs, Side::source, pass), traced ? &source.final_norm : nullptr);
+  if (request.trace) pass.trace = &source.stack;
+  const DropoutMasks masks(encoder_->config().dropout, request.dropout, "encoder");
+  if (!request.dropout.sequence_ids.empty()) pass.dropout = &masks;
+  const Tensor states = encoder_->final_states(run_stack(inputs, Side::source, pass),
+                                               request.trace ? &source.final_norm : nullptr, {pass.dropout, &layout});
   source.key_values = source_key_values(states, layout);
 }
 
@@ -298,6 +309,20 @@ KeyValues TransformerModel::source_key_values(const Tensor& states, const RowLay
   return keys;
 }
 
+bool TransformerModel::drops() const {
+  return decoder_->config().dropout.any() || (encoder_ && encoder_->config().dropout.any());
+}
+
+void TransformerModel::check_dropout(const ForwardRequest& request, std::int64_t batch) const {
+  if (request.dropout.sequence_ids.empty()) return;
+  if (std::ssize(request.dropout.sequence_ids) != batch)
+    throw std::invalid_argument("expected the name of every text that numbers are dropped of");
+  if (request.attentions || request.layer_states || request.trace || request.keep_prefix || request.shared ||
+      !request.sites.empty())
+    throw std::invalid_argument("a pass with dropout gives logits alone");
+  if (!drops()) throw ConfigError(info_.name + ": the checkpoint has no dropout; ask for passes without");
+}
+
 Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& request) const {
   const c10::InferenceMode normal_mode(false);
   const at::NoGradGuard no_grad;
@@ -307,6 +332,9 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
     throw std::invalid_argument("expected positions [B,T]");
   check_states(inputs, request);
   const bool captures = request.attentions || request.layer_states;
+  check_dropout(request, batch);
+  const DropoutMasks masks(decoder_->config().dropout, request.dropout, "decoder");
+  const bool dropping = !request.dropout.sequence_ids.empty();
   const ModelTrace* base = nullptr;
   if (request.shared) {
     if (captures || request.keep_prefix)
@@ -350,6 +378,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
   if (!of_target.blocks.empty()) pass.states = &of_target;
   if (request.trace) pass.trace = &trace->pass.stack;
   if (request.keep_prefix) pass.keep = &trace->key_values;
+  if (dropping) pass.dropout = &masks;
 
   const std::int64_t steps = request.positions.size(1);
   Tensor logits = at::zeros({batch * steps, info_.vocabulary});
@@ -361,7 +390,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
         const auto source_lengths = checked_lengths(inputs.source, encoder_->config().positions);
         source.seen_from = behind_sources(layout, kept, shared_sources(request.shared, kept, source_lengths));
       } else {
-        encode(inputs, request.trace, request.attentions ? &source_attentions : nullptr,
+        encode(inputs, request, request.attentions ? &source_attentions : nullptr,
                of_source.blocks.empty() ? nullptr : &of_source, source);
         source.seen_from = behind_sources(layout, source.key_values, own_sources(lengths.size()));
         pass_over(inputs.source.unseen, source.seen_from);
@@ -380,8 +409,9 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
         rows.push_back(row.row);
         places.push_back(row.text * steps + row.step);
       }
-      const Tensor some =
-          decoder_->logits(states.index_select(0, at::tensor(rows, at::kLong)), request.trace ? &trace->pass : nullptr);
+      const RowLayout read_layout = dropping ? some_rows(layout, rows) : RowLayout{};
+      const Tensor some = decoder_->logits(states.index_select(0, at::tensor(rows, at::kLong)),
+                                           request.trace ? &trace->pass : nullptr, {pass.dropout, &read_layout});
       counters_.head_rows += some.size(0);
       logits = some.size(0) == logits.size(0) ? some : logits.index_copy_(0, at::tensor(places, at::kLong), some);
     }
@@ -552,6 +582,7 @@ const void* TransformerModel::query(std::string_view capability) const {
   if (capability == BlockDecomposition::kCapability) return static_cast<const BlockDecomposition*>(this);
   if (capability == ChatTemplate::kCapability) return chat_template_.get();
   if (capability == ValueZeroing::kCapability) return static_cast<const ValueZeroing*>(this);
+  if (capability == Dropout::kCapability) return drops() ? this : nullptr;
   return nullptr;
 }
 

@@ -48,13 +48,16 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
                     const std::vector<std::int64_t>& lengths) const;
   /// Runs the encoder: keys and values of the sources for every layer of the decoder. Keeps what the backward needs
   /// when `traced`. `attentions` and `states` may be null.
-  void encode(const Inputs& inputs, bool traced, std::vector<Tensor>* attentions, StackStates* states,
+  void encode(const Inputs& inputs, const ForwardRequest& request, std::vector<Tensor>* attentions, StackStates* states,
               SourceTrace& source) const;
   /// Those that every layer of the decoder makes of the final states [R',D'] of the sources.
   KeyValues source_key_values(const Tensor& states, const RowLayout& layout) const;
   /// Throws ConfigError for a place that the model doesn't have.
   void check_site(const LayerSite& site) const;
   void check_states(const Inputs& inputs, const ForwardRequest& request) const;
+  /// Whether training drops anything.
+  bool drops() const;
+  void check_dropout(const ForwardRequest& request, std::int64_t batch) const;
   const Stack<float>& stack(Side side) const;
   /// Calls body(text, pass) for every text of the batch that has a row, one after another; the blocks of its source, if
   /// there is one, are shown to `visit` before.

@@ -102,6 +102,9 @@ TEST_F(ContrastTest, WhatCannotBeComparedIsRefusedBeforeAnyPass) {
   EXPECT_EQ(refusal(compared(), choice("kl_divergence")),
             "e.yaml:3:7: step_function 'kl_divergence': explained in the logits of the text itself, the divergence is "
             "zero whatever the text; set contrast_force_inputs: true to compare with passes over the contrastive text");
+  EXPECT_EQ(refusal(texts(), choice("mc_dropout_prob_avg")),
+            "e.yaml:3:7: step_function 'mc_dropout_prob_avg': the step function needs passes with dropout, but the "
+            "checkpoint of model 'fake' has none; choose another function");
 }
 
 }  // namespace

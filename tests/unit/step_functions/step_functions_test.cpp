@@ -15,6 +15,7 @@ namespace {
 using testing::built_plugins;
 using testing::choice;
 using testing::near;
+using testing::number;
 using testing::numbers;
 using testing::text;
 
@@ -126,6 +127,22 @@ TEST(TopPSize, CountsTheTokensOfTheNucleusOfEveryStep) {
   EXPECT_TRUE(near(sizes(0.45), numbers({2, 1}, {1, 1})));
   EXPECT_TRUE(near(sizes(0.79), numbers({2, 1}, {2, 1})));
   EXPECT_TRUE(near(sizes(0.9), numbers({2, 1}, {3, 1})));
+}
+
+TEST(McDropoutProbAvg, SaysHowFarTheCleanProbabilityLiesFromTheNoisyOnes) {
+  const auto function = built_plugins().make_step_function(choice("mc_dropout_prob_avg", {{"n_mcd_steps", number(3)}}));
+  for (const StepRole role : {StepRole::attributed, StepRole::recorded})
+    EXPECT_EQ(function->needs(role).dropout_samples, 3);
+  StepInputs inputs{numbers({1, 1, 2}, {0.6f, 0.4f}).log().requires_grad_(true), at::randint(0, 1, {1, 1}, at::kLong)};
+  for (const float p : {0.5f, 0.2f, 0.2f}) inputs.dropout_logits.push_back(numbers({1, 1, 2}, {p, 1 - p}).log());
+  const Tensor score = function->score(inputs);
+  // Mean 0.3, deviations 0.2, -0.1, -0.1: variance 0.06 / 2.
+  EXPECT_TRUE(near(score, numbers({1, 1}, {0.3f / std::sqrt(0.03f)})));
+  EXPECT_FALSE(score.requires_grad());
+  const auto logarithms = built_plugins().make_step_function(choice("mc_dropout_prob_avg", {{"logprob", Value(true)}}));
+  EXPECT_EQ(logarithms->needs(StepRole::recorded).dropout_samples, 5);
+  const Tensor logs = numbers({3}, {0.5f, 0.2f, 0.2f}).log();
+  EXPECT_TRUE(near(logarithms->score(inputs), ((numbers({1}, {0.6f}).log() - logs.mean()) / logs.std()).view({1, 1})));
 }
 
 TEST(Probability, LargeLogitsStayFinite) {
