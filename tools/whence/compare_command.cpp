@@ -91,7 +91,8 @@ Command compare_command() {
   return {"compare",
           "RESULT... [options]",
           "Compare methods that explain the same steps",
-          "Each RESULT is a result file, or the folder of a run, which stands for all of its attributions. Shows how far every two of them "
+          "Each RESULT is a result file, or the folder of a run, which stands for all of its attributions. Shows how "
+          "far every two of them "
           "agree in every step, averaged over steps (docs/evaluation.md), and what each cost.",
           {{"top", value, {"-k"}, "N", "tokens of highest score whose overlap is shown; default: 5"},
            {"magnitude", flag, {}, "", "compare absolute values"},

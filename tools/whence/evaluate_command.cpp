@@ -179,7 +179,7 @@ int run(const Arguments& arguments) {
   const auto json = [&](bool with_rows) {
     return host::evaluation_json(evaluated, summary, spec, experiment.seed, with_rows);
   };
-  const std::optional<fs::path> file = save_path             ? std::optional(fs::path(*save_path))
+  const std::optional<fs::path> file = save_path           ? std::optional(fs::path(*save_path))
                                        : subject.directory ? std::optional(*subject.directory / "evaluation.json")
                                                            : std::nullopt;
   if (file) {
@@ -198,11 +198,18 @@ Command evaluate_command() {
       "evaluate",
       "EXPERIMENT | RUN | RESULT... [options]",
       "Measure how faithful attributions are to the model",
-      "Runs an EXPERIMENT unless its run is stored, or takes the attributions of a RUN or of RESULT files, and measures each of them, and "
-      "random, position and uniform baselines, by what removing tokens does to the frozen target tokens (docs/evaluation.md). One row for "
-      "each text, step, metric and method goes to --save-path, or to evaluation.json in the folder of the run. Options stand in place of "
+      "Runs an EXPERIMENT unless its run is stored, or takes the attributions of a RUN or of RESULT files, and "
+      "measures each of them, and "
+      "random, position and uniform baselines, by what removing tokens does to the frozen target tokens "
+      "(docs/evaluation.md). One row for "
+      "each text, step, metric and method goes to --save-path, or to evaluation.json in the folder of the run. Options "
+      "stand in place of "
       "what the experiment says under 'evaluation'.",
-      {{"metrics", list, {}, "NAME", "metrics, with parameters as 'aopc: {ratios: [0.2]}'; default: all but sensitivity"},
+      {{"metrics",
+        list,
+        {},
+        "NAME",
+        "metrics, with parameters as 'aopc: {ratios: [0.2]}'; default: all but sensitivity"},
        {"removals",
         list,
         {},

@@ -84,15 +84,16 @@ std::vector<Agreement> agreements(const std::vector<NamedOutput>& results, const
       const auto &ours = results[i].output.sequences, &theirs = results[j].output.sequences;
       for (std::size_t b = 0; b < ours.size(); ++b)
         for (std::int64_t t = 0; t < ours[b].steps.size(); ++t) {
-          const Numbers first = rows_at(ours[b], t, options.magnitude), second = rows_at(theirs[b], t, options.magnitude);
+          const Numbers first = rows_at(ours[b], t, options.magnitude),
+                        second = rows_at(theirs[b], t, options.magnitude);
           if (first.size() != second.size())
             throw InputError("'" + agreement.first + "' and '" + agreement.second + "': text " + std::to_string(b) +
                              " has " + std::to_string(first.size()) + " and " + std::to_string(second.size()) +
                              " attributed tokens; attribute the same sides of the text");
           add_step(agreement, first, second, options.top);
         }
-      for (StepMean* mean : {&agreement.spearman, &agreement.kendall, &agreement.pearson, &agreement.cosine,
-                             &agreement.overlap})
+      for (StepMean* mean :
+           {&agreement.spearman, &agreement.kendall, &agreement.pearson, &agreement.cosine, &agreement.overlap})
         mean->mean = mean->steps > 0 ? mean->mean / static_cast<double>(mean->steps) : NAN;
       pairs.push_back(std::move(agreement));
     }

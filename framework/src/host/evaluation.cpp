@@ -68,7 +68,8 @@ Choice score_of(const Catalogue& catalogue, const std::vector<NamedOutput>& resu
   for (const NamedOutput& result : results) {
     if (!explains(catalogue, result.spec)) continue;
     if (common && !same_choice(catalogue, *common, result.spec.attributed_function)) {
-      notes.push_back("the attributions explain different scores; what is measured on one is measured on the probability");
+      notes.push_back(
+          "the attributions explain different scores; what is measured on one is measured on the probability");
       return {"probability", {}, {}};
     }
     common = result.spec.attributed_function;
@@ -132,10 +133,9 @@ UnitScores baseline(const std::string& name, const AblationScores& ablations, co
 /// Random ones first.
 void add_baselines(const AblationScores& ablations, std::int64_t draws, std::vector<UnitScores>& attributions) {
   for (std::int64_t draw = 0; draw < draws; ++draw)
-    attributions.push_back(
-        baseline("random", ablations, [&](std::int64_t b, std::int64_t units, std::int64_t steps) {
-          return ablations.problem().random(b, "random baseline", draw).uniform({units, steps});
-        }));
+    attributions.push_back(baseline("random", ablations, [&](std::int64_t b, std::int64_t units, std::int64_t steps) {
+      return ablations.problem().random(b, "random baseline", draw).uniform({units, steps});
+    }));
   const auto place = [](std::int64_t units) { return (at::arange(units, at::kDouble) + 1) / units; };
   attributions.push_back(baseline("recency", ablations, [&](std::int64_t, std::int64_t units, std::int64_t steps) {
     return place(units).unsqueeze(1).expand({units, steps});
@@ -167,7 +167,13 @@ class Evaluator {
   Evaluator(const PluginHost& host, const Model& model, const std::vector<NamedOutput>& stored,
             const std::vector<NamedOutput>& reduced, const EvaluationSpec& spec, const EvaluateOptions& options,
             EvaluatedResults& results)
-      : host_(host), model_(model), stored_(stored), reduced_(reduced), spec_(spec), options_(options), results_(results) {
+      : host_(host),
+        model_(model),
+        stored_(stored),
+        reduced_(reduced),
+        spec_(spec),
+        options_(options),
+        results_(results) {
     const Choice score = score_of(host.catalogue(), stored, spec, results.notes);
     log_probability_ = host.make_step_function(kLogProbability);
     scale_ = scale_of(host.catalogue(), score);
@@ -260,8 +266,7 @@ void Evaluator::keep(const std::string& removal, const Measure& measure, const A
   kept_.push_back({removal, {measure.name, measure.higher_is_better, values, {}}});
 }
 
-void Evaluator::add(const std::vector<PreparedText>& texts, std::size_t first, std::size_t last,
-                    std::int64_t batches) {
+void Evaluator::add(const std::vector<PreparedText>& texts, std::size_t first, std::size_t last, std::int64_t batches) {
   std::vector<Sequence> sequences;
   for (std::size_t i = first; i < last; ++i) sequences.push_back(texts[i].sequence);
   Problem::Options options;
@@ -284,8 +289,7 @@ void Evaluator::add(const std::vector<PreparedText>& texts, std::size_t first, s
           for (const Measure& measure : metric.metric->measure(evaluation))
             keep(metric.removes ? removal.name() : "", measure, ablations);
         });
-      if (options_.progress)
-        options_.progress(++taken_, batches * std::ssize(spec_.removals) * std::ssize(metrics_));
+      if (options_.progress) options_.progress(++taken_, batches * std::ssize(spec_.removals) * std::ssize(metrics_));
     }
   }
 }
@@ -295,8 +299,8 @@ std::vector<EvaluatedMeasure> Evaluator::measures() const {
   const std::int64_t count = std::ssize(stored_), draws = spec_.random_draws;
   for (const auto& [removal, measure] : kept_) {
     const Tensor drawn = measure.values.narrow(0, count, draws);
-    const Tensor values = at::cat({measure.values.narrow(0, 0, count), at::nanmean(drawn, 0, true),
-                                   measure.values.slice(0, count + draws)});
+    const Tensor values = at::cat(
+        {measure.values.narrow(0, 0, count), at::nanmean(drawn, 0, true), measure.values.slice(0, count + draws)});
     result.push_back({removal, measure.name, measure.higher_is_better, values, drawn});
   }
   return result;
@@ -343,7 +347,8 @@ EvaluatedResults evaluate(const PluginHost& host, const Model& model, std::vecto
   for (const PreparedText& text : texts)
     for (std::int64_t t = 0; t < text.sequence.steps.size(); ++t) {
       const std::int64_t position = text.sequence.steps.start + t;
-      evaluated.steps.push_back({text.sequence.id, t, position, text.sequence.target[static_cast<std::size_t>(position)].text});
+      evaluated.steps.push_back(
+          {text.sequence.id, t, position, text.sequence.target[static_cast<std::size_t>(position)].text});
     }
   Evaluator evaluator(host, model, results, reduced, spec, options, evaluated);
   const auto together = static_cast<std::size_t>(options.batch_size);

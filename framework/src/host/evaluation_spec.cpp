@@ -13,8 +13,8 @@ Value text(const std::string& value) { return Value(value); }
 std::int64_t at_least(const Value& value, std::string_view key, std::int64_t least) {
   const std::int64_t number = value.as_int();
   if (number < least)
-    throw ConfigError(value.mark(), "'" + std::string(key) + "' is " + std::to_string(number) +
-                                        "; expected at least " + std::to_string(least));
+    throw ConfigError(value.mark(), "'" + std::string(key) + "' is " + std::to_string(number) + "; expected at least " +
+                                        std::to_string(least));
   return number;
 }
 
@@ -81,12 +81,9 @@ Value evaluation_value(const EvaluationSpec& spec) {
   for (const RemovalSpec& removal : spec.removals)
     removals.push_back(removal.token.empty() ? text(removal.removal)
                                              : Value(Value::Map{{"token", text(removal.token)}}));
-  Value::Map map{{"removals", Value(std::move(removals))},
-                 {"units", text(spec.units)},
-                 {"language", text(spec.language)},
-                 {"protect", text(spec.protect)},
-                 {"random_draws", Value(spec.random_draws)},
-                 {"resamples", Value(spec.resamples)},
+  Value::Map map{{"removals", Value(std::move(removals))},   {"units", text(spec.units)},
+                 {"language", text(spec.language)},          {"protect", text(spec.protect)},
+                 {"random_draws", Value(spec.random_draws)}, {"resamples", Value(spec.resamples)},
                  {"confidence", Value(spec.confidence)}};
   if (!spec.metrics.empty()) map.emplace_back("metrics", choices_value(spec.metrics));
   if (!spec.spans.is_null()) map.emplace_back("spans", spec.spans);
@@ -96,9 +93,9 @@ Value evaluation_value(const EvaluationSpec& spec) {
 }
 
 const std::vector<std::string>& default_metrics() {
-  static const std::vector<std::string> kMetrics{
-      "comprehensiveness", "sufficiency", "soft_comprehensiveness", "soft_sufficiency", "perturbation_curve",
-      "lds",               "infidelity",  "completeness_gap",       "loo_correlation"};
+  static const std::vector<std::string> kMetrics{"comprehensiveness", "sufficiency",        "soft_comprehensiveness",
+                                                 "soft_sufficiency",  "perturbation_curve", "lds",
+                                                 "infidelity",        "completeness_gap",   "loo_correlation"};
   return kMetrics;
 }
 

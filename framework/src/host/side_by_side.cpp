@@ -103,8 +103,8 @@ void require_same_steps(const std::vector<NamedOutput>& results) {
   for (const NamedOutput& result : results) {
     const auto &first = results.front().output.sequences, &own = result.output.sequences;
     const std::string before = "'" + result.spec.name + "' and '" + results.front().spec.name +
-                               "' do not explain the same steps: ", after =
-                               "; attribute the same texts, for instance in one experiment";
+                               "' do not explain the same steps: ",
+                      after = "; attribute the same texts, for instance in one experiment";
     for (std::size_t i = 0; i < std::min(first.size(), own.size()); ++i)
       if (const std::string text = difference(first[i], own[i]); !text.empty())
         throw InputError(before + "text " + std::to_string(i) + ", " + text + after);

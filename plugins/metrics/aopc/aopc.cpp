@@ -30,8 +30,8 @@ class Aopc final : public whence::Metric {
       const std::vector<std::int64_t> order = whence::ranking(evaluation, at);
       questions.push_back({at.sequence, at.step, whence::without_first(evaluation, at, order, 0)});
       for (const double ratio : ratios_) {
-        const auto count = std::clamp<std::int64_t>(std::llround(ratio * static_cast<double>(order.size())), 1,
-                                                    std::ssize(order));
+        const auto count =
+            std::clamp<std::int64_t>(std::llround(ratio * static_cast<double>(order.size())), 1, std::ssize(order));
         questions.push_back({at.sequence, at.step,
                              comprehensiveness_ ? whence::without_first(evaluation, at, order, count)
                                                 : whence::only_first(evaluation, at, order, count)});

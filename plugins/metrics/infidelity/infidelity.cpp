@@ -60,8 +60,7 @@ class Infidelity final : public whence::Metric {
 };
 
 void register_plugin(whence::Registrar& registrar) {
-  registrar.add_metric("infidelity",
-                       [](const whence::Params& params) { return std::make_unique<Infidelity>(params); });
+  registrar.add_metric("infidelity", [](const whence::Params& params) { return std::make_unique<Infidelity>(params); });
 }
 
 }  // namespace
