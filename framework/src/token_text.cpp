@@ -10,9 +10,17 @@ namespace {
 /// Bytes that form no whole character come out as this.
 constexpr std::string_view kReplacement = "\uFFFD";
 
+/// Takes the last bytes of the text from their tokens: the next one changes them, as the end of a name of a character.
+void take_back(std::ptrdiff_t count, TokenText& result) {
+  const auto size = std::ssize(result.text) - count;
+  result.text.resize(size);
+  for (Span& span : result.bytes) span = {std::min(span.start, size), std::min(span.end, size)};
+}
+
 /// Appends what neighbouring tokens that are not special write. A token writes what decoding it adds to the text of
-/// the tokens before it, since vocabularies write blanks differently at the beginning of a text.
-void write_run(const Tokenizer& tokenizer, const TokenIds& ids, TokenText& result) {
+/// the tokens before it, since vocabularies write blanks differently at the beginning of a text. `forgets`: only a few
+/// tokens before it are decoded again.
+void write_run(const Tokenizer& tokenizer, const TokenIds& ids, bool forgets, TokenText& result) {
   std::size_t begin = 0, written = 0;  // tokens [begin, written) are decoded with the next ones
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto decoded = [&](std::size_t end) {
@@ -21,13 +29,24 @@ void write_run(const Tokenizer& tokenizer, const TokenIds& ids, TokenText& resul
     const std::string before = decoded(written), now = decoded(i + 1);
     // Half a character waits for the tokens that complete it.
     if (now.ends_with(kReplacement) && i + 1 < ids.size()) continue;
-    const std::string piece(std::mismatch(before.begin(), before.end(), now.begin(), now.end()).second, now.end());
+    const auto [kept, added] = std::mismatch(before.begin(), before.end(), now.begin(), now.end());
+    const std::string piece(added, now.end());
+    if (!forgets) take_back(before.end() - kept, result);
     // Blanks alone are no beginning that keeps a decoder from leaving out the next ones.
-    if (piece.find_first_not_of(' ') != std::string::npos) begin = written;
+    if (forgets && piece.find_first_not_of(' ') != std::string::npos) begin = written;
     const auto start = std::ssize(result.text);
     result.text += piece;
     for (; written <= i; ++written) result.bytes.push_back({start, std::ssize(result.text)});
   }
+}
+
+/// Few decoders look far back, such as those that count quotes: then all tokens are decoded for each.
+void write_run(const Tokenizer& tokenizer, const TokenIds& ids, TokenText& result) {
+  const TokenText so_far = result;
+  write_run(tokenizer, ids, true, result);
+  if (result.text == so_far.text + tokenizer.decode(ids, false)) return;
+  result = so_far;
+  write_run(tokenizer, ids, false, result);
 }
 
 }  // namespace

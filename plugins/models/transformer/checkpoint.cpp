@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <set>
 
 #include "checkpoint_tokenizer.h"
 #include "gguf_file.h"
@@ -286,11 +287,16 @@ std::vector<std::string> Checkpoint::files() const {
     if (fs::exists(file) && std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
   };
   for (const auto& tensor : store().names()) add(store().raw(tensor).file->path().string());
-  for (const char* name : {"model.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
-                           "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-                           "target_vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
-                           "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "source.spm", "target.spm"})
+  for (const char* name :
+       {"model.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
+        "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "target_vocab.json",
+        "vocab-src.json", "vocab-tgt.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+        "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "source.spm", "target.spm"})
     add((path_ / name).string());
+  std::set<std::string> templates;  // in a fixed order
+  if (const fs::path folder = path_ / "additional_chat_templates"; fs::is_directory(folder))
+    for (const auto& entry : fs::directory_iterator(folder)) templates.insert(entry.path().string());
+  for (const std::string& file : templates) add(file);
   return files;
 }
 

@@ -127,4 +127,32 @@ TEST(LanguageOptions, RefuseWhatTheCheckpointDoesNotHave) {
             "whence: error: input '0': text: the tokenizer has no language 'en', it knows none; leave it out\n");
 }
 
+json attributed(const Multilingual& model, std::vector<std::string> more) {
+  more.insert(more.begin(), {"attribute", "-m", model.folder().string(), "-i", model.text(), "--json"});
+  const Outcome made = whence_tool(more);
+  EXPECT_EQ(made.status, 0) << made.err;
+  return json::parse(made.out).at("attributes");
+}
+
+TEST(MosesCheckpoints, EncodeEachSideInItsLanguage) {
+  const Multilingual model("fsmt");
+  const json& expected = model.expected();
+  const json sequence = attributed(model, {"-g", expected.at("given")}).at("sequence_attributions")[0];
+  EXPECT_EQ(ids(sequence, "source"), expected.at("source").get<std::vector<int>>());
+  std::vector<int> target = ids(sequence, "target");
+  EXPECT_EQ(target.front(), 2) << "the decoder's start";
+  target.erase(target.begin());
+  EXPECT_EQ(target, expected.at("target").get<std::vector<int>>());
+}
+
+TEST(MosesCheckpoints, GenerateAsTransformersDoes) {
+  const Multilingual model("biogpt");
+  const json& expected = model.expected();
+  const json made = attributed(
+      model,
+      {"--generation-kwargs", "{\"max_new_tokens\": " + std::to_string(expected.at("new_tokens").get<int>()) + "}"});
+  EXPECT_EQ(ids(made.at("sequence_attributions")[0], "target"), expected.at("generated").get<std::vector<int>>());
+  EXPECT_EQ(made.at("info").at("generated_texts")[0], expected.at("decoded"));
+}
+
 }  // namespace

@@ -29,7 +29,7 @@ class TokenizerCase {
   testing::TemporaryFolder folder_;
 };
 
-/// Expects ids, decoded texts and, where there are any, offsets to be those expected.
+/// Expects ids, decoded texts and, where there are any, offsets to be those expected, of all strings or of its own.
 void expect_agreement(const Tokenizer& tokenizer, const nlohmann::json& expected);
 
 }  // namespace whence

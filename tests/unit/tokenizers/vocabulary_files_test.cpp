@@ -17,11 +17,14 @@ std::optional<std::int64_t> id_or_none(const nlohmann::json& id) {
 TEST_P(VocabularyFiles, AgreeOnEveryString) {
   const TokenizerCase files(GetParam());
   const auto tokenizer = tokenizer_from_directory(files.path());
-  expect_agreement(*tokenizer, files.expected());
-  if (files.expected().contains("target")) {
+  const auto expect_both_sides = [&](const nlohmann::json& expected) {
+    expect_agreement(*tokenizer, expected);
+    if (!expected.contains("target")) return;
     SCOPED_TRACE("target side");
-    expect_agreement(tokenizer->on(Side::target), files.expected().at("target"));
-  }
+    expect_agreement(tokenizer->on(Side::target), expected.at("target"));
+  };
+  expect_both_sides(files.expected());
+  if (files.expected().contains("own")) expect_both_sides(files.expected().at("own"));
 }
 
 TEST_P(VocabularyFiles, NameTheSpecialTokens) {
@@ -55,6 +58,9 @@ TEST(BrokenVocabularyFiles, NameTheMissingFile) {
                                                         {"marian", "target.spm"},
                                                         {"marian", "vocab.json"},
                                                         {"marian_two_vocabularies", "target_vocab.json"},
+                                                        {"fsmt", "vocab-src.json"},
+                                                        {"fsmt", "vocab-tgt.json"},
+                                                        {"fsmt", "merges.txt"},
                                                         {"m2m_100", "vocab.json"},
                                                         {"m2m_100", "sentencepiece.bpe.model"}}) {
     SCOPED_TRACE(name + " without " + file);
