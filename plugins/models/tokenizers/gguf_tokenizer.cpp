@@ -55,6 +55,10 @@ class GgufReader {
                              : vocabulary_.pre.empty()     ? "default"
                                                            : vocabulary_.pre;
     if (const auto* found = find_gguf_pre_tokenizer(name)) return *found;
+    if (name == "whitespace")
+      tokens_.fail("pre",
+                   "'whitespace' is a pre-tokenizer of embedding models, which is not read; take a model that "
+                   "generates text");
     const auto names = gguf_pre_tokenizer_names();
     const auto nearest = nearest_name(name, names);
     tokens_.fail("pre", "unknown pre-tokenizer '" + name + "'" +

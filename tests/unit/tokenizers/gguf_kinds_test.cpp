@@ -129,6 +129,11 @@ TEST(GgufPreTokenizers, ReportAnUnknownName) {
                        "known are a.x-4.0, afmoe, "))
       << text;
   EXPECT_TRUE(text.ends_with("viking, youtu; use the checkpoint's Hugging Face directory")) << text;
+  vocabulary.pre = "whitespace";
+  EXPECT_EQ(
+      failure(vocabulary),
+      "tiny.gguf: tokenizer.ggml.pre: 'whitespace' is a pre-tokenizer of embedding models, which is not read; take "
+      "a model that generates text");
 }
 
 TEST(GgufKinds, UnigramAgreesWithTheCheckpointItCameFrom) {
