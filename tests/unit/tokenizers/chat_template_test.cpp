@@ -1,11 +1,17 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint_tokenizer.h"
+#include "gguf_file.h"
+#include "gguf_tokenizer.h"
+#include "gguf_vocabulary.h"
 #include "jinja_chat_template.h"
 #include "support/temporary_folder.h"
 #include "support/text_of_error.h"
+#include "tokenizer_case.h"
 #include "whence/error.h"
 
 namespace whence {
@@ -56,6 +62,48 @@ TEST(ChatTemplates, AgreeWithTheReference) {
   EXPECT_EQ(refused, 6u);
 }
 
+/// A tokenizer and the templates beside it.
+struct Chat {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<ChatTemplate> chat_template;
+};
+
+Chat stored_chat(const std::string& name, const std::string& text) {
+  const TokenizerCase files(name);
+  files.write("chat_template.jinja", text);
+  return {tokenizer_from_directory(files.path()), chat_template_from_directory(files.path())};
+}
+
+/// The GGUF file has its template and the tokens of the variables, which its own template does not read.
+Chat smollm2() {
+  const transformer::GgufFile file(std::filesystem::path(WHENCE_MODELS_DIR) / "SmolLM2-135M-Instruct.Q4_1.gguf");
+  const std::vector<std::string> texts = {file.require<std::string>("tokenizer.chat_template")};
+  const std::vector<ChatTemplateSource> sources = {{"default", "smollm2"}};
+  return {tokenizer_from_gguf(transformer::read_vocabulary(file)),
+          std::make_unique<JinjaChatTemplate>("smollm2", Value::Map{}, sources, texts)};
+}
+
+TEST(ChatTemplates, GiveTheIdsOfTheReference) {
+  const auto templates = ordered_json::parse(std::ifstream(WHENCE_TEST_DATA "/chat/templates.json")).at("templates");
+  const auto cases = ordered_json::parse(std::ifstream(WHENCE_TEST_DATA "/chat/ids.json"));
+  ASSERT_EQ(cases.size(), 82u);
+  std::map<std::string, Chat> chats;
+  for (const auto& test : cases) {
+    const std::string name = test["tokenizer"], key = name + test["template"].dump();
+    SCOPED_TRACE(key + " " + test["variables"].dump());
+    if (!chats.contains(key))
+      chats[key] = name == "smollm2" ? smollm2() : stored_chat(name, templates.at(test["template"]));
+    const auto& [tokenizer, chat_template] = chats[key];
+    const std::string text =
+        chat_template->render({.variables = to_value(test["variables"]).as_map(), .now = "2026-01-31T23:59:00"});
+    const TokenIds ids = tokenizer->encode(text, {.add_special_tokens = false}).ids;
+    EXPECT_EQ(ids, test["ids"].get<TokenIds>());
+    const auto bos = tokenizer->special_ids().bos;
+    ASSERT_GE(ids.size(), 2u);
+    EXPECT_FALSE(ids[0] == bos && ids[1] == bos);
+  }
+}
+
 TEST(ChatTemplates, SeeTheTimeThatIsGiven) {
   EXPECT_EQ(render("{{ strftime_now('%d %b %Y %H:%M') }}"), "31 Jan 2026 23:59");
 }
@@ -68,6 +116,16 @@ TEST(ChatTemplates, BrokenOnesNameTheLine) {
         "{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}");
   });
   EXPECT_NE(error.find("does not come to an end"), std::string::npos) << error;
+  for (const char* text : {"{% for a in range(9999) %}{{ big }}{% endfor %}",
+                           "{% set kept %}{% for a in range(9999) %}{{ big }}{% endfor %}{% endset %}",
+                           "{% for a in range(9999) %}{% for b in range(9999) %}more and more{% endfor %}{% endfor %}"})
+    EXPECT_TRUE(
+        text_of_error([&] { render(text, {{"big", Value(std::string(1 << 16, 'x'))}}); })
+            .ends_with(
+                ": it writes more than 64 MiB; mend the template, or give another one with chat: {template_file: "
+                "...}"));
+  EXPECT_NE(text_of_error([] { render("{{ 'x' * 999999999999 }}"); }).find("model: chat_template: line 1: "),
+            std::string::npos);
   const std::string deep = text_of_error([] { render("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"); });
   EXPECT_NE(deep.find("model: chat_template: "), std::string::npos) << deep;
 }

@@ -1,6 +1,8 @@
 //! Chat templates, in Jinja as the transformers library runs it.
 
 use std::fmt::Write;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use minijinja::value::Kwargs;
@@ -12,6 +14,25 @@ use crate::{guarded, slice, Failure, Status, Text};
 /// Instructions of the template engine, far more than any real template and chat take: some seconds.
 const MOST_FUEL: u64 = 50_000_000;
 const DEEPEST_CALLS: usize = 64;
+/// Bytes that a template may write, the parts that it only keeps in variables included.
+const MOST_TEXT: usize = 64 << 20;
+
+/// Text up to a size.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MOST_TEXT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 #[derive(Deserialize)]
 struct Request {
@@ -118,6 +139,9 @@ fn text_of(error: &Error) -> String {
     if error.kind() == ErrorKind::OutOfFuel {
         return format!("{place}it does not come to an end");
     }
+    if error.kind() == ErrorKind::WriteFailure {
+        return format!("{place}it writes more than {} MiB", MOST_TEXT >> 20);
+    }
     match error.detail() {
         Some(detail) => format!("{place}{}: {detail}", error.kind()),
         None => format!("{place}{}", error.kind()),
@@ -135,6 +159,14 @@ fn render(request: &[u8]) -> Result<String, Failure> {
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.set_recursion_limit(DEEPEST_CALLS);
     environment.set_fuel(Some(MOST_FUEL));
+    let written = AtomicUsize::new(0);
+    environment.set_formatter(move |out, state, value| {
+        let size = value.as_str().map_or(0, str::len);
+        if written.fetch_add(size, Ordering::Relaxed) + size > MOST_TEXT {
+            return Err(ErrorKind::WriteFailure.into());
+        }
+        minijinja::escape_formatter(out, state, value)
+    });
     environment.add_filter("tojson", tojson);
     environment.add_function("strftime_now", move |format: String| {
         let mut text = String::new();
@@ -155,13 +187,19 @@ fn render(request: &[u8]) -> Result<String, Failure> {
     environment
         .add_template("chat_template", &template)
         .map_err(|error| Failure::Failed(text_of(&error)))?;
+    let mut text = Bounded(Vec::new());
     environment
         .get_template("chat_template")
-        .and_then(|template| template.render(Value::from_serialize(&request.variables)))
+        .and_then(|template| {
+            template
+                .render_captured_to(Value::from_serialize(&request.variables), &mut text)
+                .map(drop)
+        })
         .map_err(|error| match raised.lock().unwrap().take() {
             Some(text) => Failure::Input(text),
             None => Failure::Failed(text_of(&error)),
-        })
+        })?;
+    Ok(String::from_utf8(text.0)?)
 }
 
 /// # Safety
