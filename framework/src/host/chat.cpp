@@ -94,10 +94,15 @@ std::string chat_time() {
 
 ChatPrompt render_chat(const Model& model, const Value& messages, const ChatOptions& options) {
   check_messages(messages);
-  const auto* chat = static_cast<const ChatTemplate*>(model.query(ChatTemplate::kCapability));
-  if (!chat || model.info().kind != ModelKind::decoder_only)
+  if (model.info().kind != ModelKind::decoder_only)
     throw ConfigError(messages.mark(), "model '" + model.info().name +
-                                           "' takes no chat; expected a decoder-only model with a chat template");
+                                           "' has a source and takes no chat; give the text without --chat (messages, "
+                                           "system, chat), or take a decoder-only model");
+  const auto* chat = static_cast<const ChatTemplate*>(model.query(ChatTemplate::kCapability));
+  if (!chat)
+    throw ConfigError(messages.mark(), "model '" + model.info().name +
+                                           "' renders no chats, since its plugin has no chat templates; give the text "
+                                           "as the model expects it");
   const Value::List& list = messages.as_list();
   const Tokenizer& tokenizer = model.tokenizer();
   if (!options.allow_special_tokens) {
