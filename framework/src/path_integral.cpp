@@ -60,8 +60,6 @@ PathIntegrator::PathIntegrator(ProblemState& state, const Points& points, const 
       request_(request),
       leaves_(state.leaves(request.layers)),
       finish_(state, leaves_, request) {
-  if (leaves_.at_layers())
-    throw Error(ExitStatus::plugin, "points of a method's own were given for a layer; take embeddings");
   prepare();
 }
 
@@ -69,8 +67,8 @@ void PathIntegrator::prepare() {
   for (const Side side : {Side::source, Side::target}) {
     if (!leaves_.at_layers()) state_.embedding(side);
     if (!leaves_.has(side)) continue;
-    leaves_.input(side);
-    if (!own_) leaves_.baseline(side);
+    if (!own_ || request_.multiply != Multiply::nothing) leaves_.input(side);
+    if (!own_ || request_.gap || finish_.from_baseline()) leaves_.baseline(side);
     sides_.push_back(side);
   }
   active_ = state_.step_mask.clone();
@@ -95,6 +93,7 @@ PointGradients PathIntegrator::run_points() {
   static_cast<InputGradients&>(gradients) = run_groups();
   if (with_error_) gradients.error = error_;
   gradients.total = total_.to(at::kFloat);
+  if (request_.gap) gradients.gap = gap_of(state_, leaves_, total_);
   return gradients;
 }
 
@@ -237,11 +236,11 @@ void PathIntegrator::run_level(const Group& group, std::size_t level, Side movin
   }
   const ProblemState::RowsOf rows = [&](const Unit& unit, Side side) -> Tensor {
     if (!leaves_.has(side)) return {};
-    if (own_) {
-      const auto node = points_[static_cast<std::size_t>(unit.copy)].node;
-      return state_.rows_at(*own_, unit.sequence, side, static_cast<std::int64_t>(node));
-    }
     const std::int64_t length = state_.rows_of(side, unit.sequence);
+    if (own_) {
+      const auto node = static_cast<std::int64_t>(points_[static_cast<std::size_t>(unit.copy)].node);
+      return own_->rows({unit.sequence, side, node}).narrow(0, 0, length);
+    }
     const Tensor end = leaves_.input(side)[unit.sequence].narrow(0, 0, length);
     const Point& point = points_[static_cast<std::size_t>(unit.copy)];
     const double alpha = path_.levels[level].alphas[point.node];

@@ -15,7 +15,7 @@ class PathIntegrator {
   /// of one position at a layer.
   PathIntegrator(ProblemState& state, const Path& path, const GradientRequest& request);
 
-  /// Over points of a method's own.
+  /// Over points of a method's own; at layers their rows are states there.
   PathIntegrator(ProblemState& state, const Points& points, const GradientRequest& request);
 
   PathIntegral run();

@@ -82,6 +82,11 @@ std::vector<LayerSite> TargetLayer::sites(const Problem& problem) const {
   return sites;
 }
 
+void TargetLayer::require_embeddings(const Problem& problem, const std::string& reason) const {
+  if (every() || block_in(problem.model().info()))
+    throw ConfigError(where_, "target_layer: " + reason + "; leave it out, or use 'integrated_gradients'");
+}
+
 std::vector<std::string> TargetLayer::notes(const Problem& problem) const {
   const auto block = block_in(problem.model().info());
   if (!block || !block->stack) return {};

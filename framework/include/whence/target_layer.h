@@ -26,6 +26,8 @@ class WHENCE_API TargetLayer {
   std::vector<LayerSite> sites(const Problem& problem) const;
   /// What a reader should know: that a named stack leaves out a side whose attribution was asked for.
   std::vector<std::string> notes(const Problem& problem) const;
+  /// For methods of the embeddings alone: throws ConfigError with the reason unless these are meant.
+  void require_embeddings(const Problem& problem, const std::string& reason) const;
 
  private:
   /// A block by number, of one stack or of both.

@@ -5,6 +5,7 @@
 #include "vocabulary_paths.h"
 #include "whence/method.h"
 #include "whence/plugin.h"
+#include "whence/target_layer.h"
 
 namespace {
 
@@ -63,9 +64,11 @@ class DiscretizedIntegratedGradients final : public whence::Method {
       : options_{.points = params.get<std::int64_t>("n_steps"),
                  .neighbors = params.get<std::int64_t>("n_neighbors"),
                  .count_monotone = params.get<std::string>("method") == "maxcount"},
-        multiply_(params.get<bool>("multiply_by_inputs")) {}
+        multiply_(params.get<bool>("multiply_by_inputs")),
+        layer_(params) {}
 
   whence::Attribution attribute(const Problem& problem) const override {
+    layer_.require_embeddings(problem, "its points are words, and states of a layer are none");
     const TextPaths paths(problem, options_);
     whence::Points points{.count = options_.points - 1};
     points.rows = [&](const PointPlace& place) { return paths.at(place.sequence, place.side, place.point); };
@@ -85,6 +88,7 @@ class DiscretizedIntegratedGradients final : public whence::Method {
  private:
   VocabularyPaths::Options options_;
   bool multiply_;
+  whence::TargetLayer layer_;
 };
 
 void register_plugin(whence::Registrar& registrar) {

@@ -5,6 +5,7 @@
 #include "whence/method.h"
 #include "whence/plugin.h"
 #include "whence/sampled_path.h"
+#include "whence/target_layer.h"
 
 namespace {
 
@@ -15,7 +16,9 @@ using whence::Tensor;
 
 class ExpectedGradients final : public whence::Method {
  public:
-  explicit ExpectedGradients(const whence::Params& params) : path_(whence::sampled_path(params, kName)) {
+  explicit ExpectedGradients(const whence::Params& params)
+      : path_(whence::sampled_path(params, kName)), layer_(params) {
+    if (layer_.every()) throw whence::ConfigError("target_layer: a path begins at one layer, not at all; name a block");
     if (!params.has("references")) return;
     references_ = params.get<std::vector<std::string>>("references");
     if (references_.empty())
@@ -26,7 +29,7 @@ class ExpectedGradients final : public whence::Method {
     const auto& tokenizer = problem.model().tokenizer();
     std::vector<Tensor> ids[2];  // of the references, by Side
     for (const Side side : {Side::source, Side::target}) {
-      if (!problem.attributes(side)) continue;
+      if (problem.length(side) == 0) continue;
       for (const std::string& text : references_) {
         ids[static_cast<int>(side)].push_back(
             at::tensor(tokenizer.on(side).encode(text, {.add_special_tokens = false}).ids, at::kLong));
@@ -35,10 +38,13 @@ class ExpectedGradients final : public whence::Method {
       }
     }
     whence::SampledPath path = path_;
+    path.layers = layer_.sites(problem);
     path.start = [&](const PointPlace& place) {
       return problem.model().embed(start_ids(problem, place, ids[static_cast<int>(place.side)]), place.side);
     };
-    return whence::attribute_along(problem, path);
+    whence::Attribution attribution = whence::attribute_along(problem, path);
+    attribution.notes = layer_.notes(problem);
+    return attribution;
   }
 
  private:
@@ -66,6 +72,7 @@ class ExpectedGradients final : public whence::Method {
   }
 
   whence::SampledPath path_;
+  whence::TargetLayer layer_;
   std::vector<std::string> references_;
 };
 

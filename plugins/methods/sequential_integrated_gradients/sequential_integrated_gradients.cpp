@@ -3,6 +3,7 @@
 #include "whence/method.h"
 #include "whence/plugin.h"
 #include "whence/quadrature.h"
+#include "whence/target_layer.h"
 
 namespace {
 
@@ -13,13 +14,15 @@ using whence::Tensor;
 
 class SequentialIntegratedGradients final : public whence::Method {
  public:
-  explicit SequentialIntegratedGradients(const whence::Params& params) : choice_(whence::path_choice(params)) {
+  explicit SequentialIntegratedGradients(const whence::Params& params)
+      : choice_(whence::path_choice(params)), layer_(params) {
     choice_.path.one_position = true;
     // Their sums over hidden units are what the deltas are made of.
     choice_.request.keep_hidden = choice_.deltas;
   }
 
   Attribution attribute(const Problem& problem) const override {
+    layer_.require_embeddings(problem, "a state has moved with every token before it, so that no path moves it alone");
     const bool exact =
         choice_.request.multiply == whence::Multiply::input_minus_baseline && problem.sums_hidden_units();
     Attribution attribution =
@@ -62,6 +65,7 @@ class SequentialIntegratedGradients final : public whence::Method {
   }
 
   whence::PathChoice choice_;
+  whence::TargetLayer layer_;
 };
 
 void register_plugin(whence::Registrar& registrar) {

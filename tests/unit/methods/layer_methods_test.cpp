@@ -1,5 +1,6 @@
 // DeepLIFT, GIM, and methods at layers, on a model whose layers are a fading average and a tanh.
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "problem_fixture.h"
 
@@ -121,6 +122,79 @@ TEST_F(LayerMethods, IntegratesFromTheStatesOfTheBaseline) {
                    score_difference(logits), 1e-5, 1e-5));
 }
 
+TEST_F(LayerMethods, PointsAtTheInputOfTheFirstBlockAreThoseOfTheEmbeddings) {
+  const Problem texts = problem("probability", true);
+  for (const auto& [method, more] : {std::pair<const char*, Value::Map>{"gradient_shap", {}},
+                                     {"gradient_shap", {{"stdevs", Value(0.3)}}},
+                                     {"expected_gradients", {}},
+                                     {"expected_gradients", {{"references", Value(Value::List{text("t4 t6")})}}},
+                                     {"smoothgrad", {}},
+                                     {"vargrad", {}},
+                                     {"smoothgrad", {{"of", text("input_x_gradient")}}}}) {
+    SCOPED_TRACE(method);
+    Value::Map plain = more;
+    plain.emplace_back("n_samples", number(4));
+    Value::Map at_layer = plain;
+    at_layer.emplace_back("target_layer", number(0));
+    at_layer.emplace_back("attribute_to_layer_input", Value(true));
+    const Attribution got = attribute(texts, method, at_layer), expected = attribute(texts, method, plain);
+    EXPECT_TRUE(near(got.target, expected.target));
+    EXPECT_TRUE(near(got.source, expected.source));
+    for (const auto& [name, scores] : got.step_scores) EXPECT_TRUE(near(scores, expected.step_scores.at(name))) << name;
+    EXPECT_GE(got.step_scores.size() + (more.empty() ? 0 : 1), expected.step_scores.size());
+  }
+}
+
+/// The score is the logit of states that only the head comes after, so that every point has the same gradient.
+TEST_F(LayerMethods, PointsAtTheLastLayerOfALogitAreComplete) {
+  const Problem logits = problem("logit");
+  const auto at_last = [&](const char* method, Value::Map params = {}) {
+    params.emplace_back("target_layer", number(-1));
+    params.emplace_back("n_samples", number(3));
+    return attribute(logits, method, params);
+  };
+  const Attribution shap = at_last("layer_gradient_shap");
+  EXPECT_TRUE(
+      near(shap.target, attribute(logits, "layer_deeplift", {{"target_layer", number(-1)}}).target, 1e-5, 1e-6));
+  EXPECT_TRUE(near(total(shap), score_difference(logits), 1e-5, 1e-5));
+  const Attribution expected = at_last("layer_expected_gradients");
+  EXPECT_GT(total(expected).abs().max().item<double>(), 1e-2);
+  for (const Attribution* each : {&shap, &expected})
+    EXPECT_TRUE(near(each->step_scores.at("completeness_gap"), at::zeros({2, 3}), 0, 1e-5));
+  const Tensor gradient =
+      attribute(logits, "layer_saliency", {{"target_layer", number(-1)}, {"abs", Value(false)}}).target;
+  EXPECT_TRUE(near(at_last("layer_smoothgrad").target, gradient));
+  EXPECT_TRUE(near(at_last("vargrad").target, at::zeros_like(gradient)));
+}
+
+TEST_F(LayerMethods, PointsOfANamedStackHaveAGapWhereTheirSideIsAttributed) {
+  const Problem source_only = problem("probability", true, /*attribute_target=*/false);
+  const auto at_layer = [&](const char* method, const char* layer, Value::Map params = {}) {
+    params.emplace_back("target_layer", text(layer));
+    return attribute(source_only, method, params);
+  };
+  const Attribution of_decoder = at_layer("expected_gradients", "decoder.0");
+  EXPECT_FALSE(of_decoder.step_scores.contains("completeness_gap"));
+  EXPECT_FALSE(of_decoder.source.defined());
+  EXPECT_GT(of_decoder.target.abs().max().item<double>(), 1e-3);
+  EXPECT_TRUE(at_layer("expected_gradients", "encoder.0").step_scores.contains("completeness_gap"));
+  // That of the baseline is known wherever it stands.
+  EXPECT_LT(at_layer("gradient_shap", "decoder.0", {{"n_samples", number(3000)}})
+                .step_scores.at("completeness_gap")
+                .abs()
+                .max()
+                .item<double>(),
+            0.05);
+  const Value::Map deltas = {{"return_convergence_delta", Value(true)}};
+  Value::Map noisy = deltas;
+  noisy.emplace_back("stdevs", Value(0.1));
+  for (const auto& [method, params] : {std::pair{"expected_gradients", deltas}, {"gradient_shap", noisy}})
+    EXPECT_TRUE(text_of_error<ConfigError>([&] {
+                  at_layer(method, "decoder.0", params);
+                }).starts_with("return_convergence_delta: no scores are computed from noisy states of a layer"))
+        << method;
+}
+
 TEST_F(LayerMethods, AllLayersAreEachLayerFromOneBackward) {
   for (const char* method : {"layer_gradient_x_activation", "saliency", "gim"}) {
     SCOPED_TRACE(method);
@@ -186,6 +260,19 @@ TEST_F(LayerMethods, NameLayersThatAreNotThereBeforeAnyWork) {
             "target_layer: a path begins at one layer, not at all; name a block");
   EXPECT_EQ(error(decoder, "deeplift", {{"target_layer", text("all")}}),
             "target_layer: differences begin at one layer, not at all; name a block");
+  EXPECT_EQ(error(decoder, "smoothgrad", {{"target_layer", text("all")}}),
+            "target_layer: noise goes to one layer, not to all; name a block");
+  for (const char* method : {"gradient_shap", "expected_gradients"})
+    EXPECT_EQ(error(decoder, method, {{"target_layer", text("all")}}),
+              "target_layer: a path begins at one layer, not at all; name a block");
+  for (Value layer : {number(1), text("all")}) {
+    EXPECT_EQ(error(decoder, "discretized_integrated_gradients", {{"target_layer", layer}}),
+              "target_layer: its points are words, and states of a layer are none; leave it out, or use "
+              "'integrated_gradients'");
+    EXPECT_EQ(error(decoder, "sequential_integrated_gradients", {{"target_layer", layer}}),
+              "target_layer: a state has moved with every token before it, so that no path moves it alone; leave it "
+              "out, or use 'integrated_gradients'");
+  }
   EXPECT_EQ(error(decoder, "gim", {{"target_layer", text("all")}}),
             "multiply: differences from the baseline are taken at one layer, not at all; set it to input or nothing");
   EXPECT_EQ(error(decoder, "gim", {{"temperature", Value(0.0)}}),
