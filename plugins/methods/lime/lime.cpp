@@ -2,6 +2,7 @@
 #include <ATen/ops/linalg_solve.h>
 #include <ATen/ops/zeros.h>
 
+#include "reference_lime.h"
 #include "whence/coalition_game.h"
 #include "whence/method.h"
 #include "whence/plugin.h"
@@ -70,7 +71,10 @@ class Lime final : public whence::Method {
 };
 
 void register_plugin(whence::Registrar& registrar) {
-  registrar.add_method("lime", [](const whence::Params& params) { return std::make_unique<Lime>(params); });
+  registrar.add_method("lime", [](const whence::Params& params) -> std::unique_ptr<whence::Method> {
+    if (params.get<std::string>("compat") == "reference") return std::make_unique<ReferenceLime>(params);
+    return std::make_unique<Lime>(params);
+  });
 }
 
 }  // namespace

@@ -15,11 +15,13 @@ bool one_of(const std::string& name, std::initializer_list<const char*> names) {
 }
 
 /// Adds the parameter of ours that a keyword of the reference stands for.
-void add_method_param(Value::Map& params, const std::string& key, const json& value) {
+void add_method_param(const std::string& method, Value::Map& params, const std::string& key, const json& value) {
   if (key == "attribution_args") {
-    for (const auto& [name, inner] : value.items()) add_method_param(params, name, inner);
+    for (const auto& [name, inner] : value.items()) add_method_param(method, params, name, inner);
   } else if (key == "sliding_window_tokens") {
     params.emplace_back("sliding_window", to_value(value));
+  } else if (key == "n_samples" && method == "lime") {
+    params.emplace_back("samples", to_value(value));
   } else if (key != "sliding_window_shapes") {  // the same window, as tokens times hidden units
     params.emplace_back(key, to_value(value));
   }
@@ -77,8 +79,8 @@ std::optional<host::ContrastText> contrast_text(const json& keywords) {
 
 host::AttributionSpec attribution_spec(const Case& one) {
   Value::Map params;
-  for (const auto& [key, value] : one.at("method_kwargs").items()) add_method_param(params, key, value);
-  if (one_of(one.method, {"occlusion", "deeplift", "integrated_gradients", "sequential_integrated_gradients"}))
+  for (const auto& [key, value] : one.at("method_kwargs").items()) add_method_param(one.method, params, key, value);
+  if (one_of(one.method, {"occlusion", "deeplift", "integrated_gradients", "lime", "sequential_integrated_gradients"}))
     params.emplace_back("compat", Value(std::string("reference")));
   host::AttributionSpec spec;
   spec.name = one.id;

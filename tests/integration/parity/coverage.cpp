@@ -21,9 +21,7 @@ std::vector<Case> complete_cases(bool aggregate) {
 }  // namespace
 
 const std::vector<Missing>& missing_parts() {
-  static const std::vector<Missing> parts = {
-      {"method", "lime"},
-  };
+  static const std::vector<Missing> parts;  // none: every case is run
   return parts;
 }
 

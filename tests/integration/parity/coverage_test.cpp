@@ -19,7 +19,7 @@ TEST(Coverage, EveryCaseIsRunOrLacksANamedPart) {
   ++expected["gpt2"];
   // Two cases each of value zeroing with a source.
   for (const char* model : {"bart", "marian", "marian_scaled", "t5"}) expected[model] += 2;
-  for (const char* model : {"gpt2", "t5"}) ++expected[model];  // those with samples of gradient_shap
+  for (const char* model : {"gpt2", "t5", "llama"}) ++expected[model];  // samples of gradient_shap, and of lime
   EXPECT_EQ(run, expected);
 }
 
