@@ -3,6 +3,7 @@
 #include "whence/chat_template.h"
 #include "whence/checkpoint_report.h"
 #include "whence/contrastive_function.h"
+#include "whence/final_states.h"
 #include "whence/forward.h"
 #include "whence/hidden_reduction.h"
 #include "whence/method.h"
@@ -59,5 +60,7 @@ ValueZeroing::~ValueZeroing() = default;
 ChatTemplate::~ChatTemplate() = default;
 
 CheckpointExaminer::~CheckpointExaminer() = default;
+
+FinalStates::~FinalStates() = default;
 
 }  // namespace whence

@@ -239,6 +239,7 @@ const void* CountingModel::query(std::string_view capability) const {
     return static_cast<const ValueZeroing*>(this);
   if (capability == BlockDecomposition::kCapability && model_.query(capability))
     return static_cast<const BlockDecomposition*>(this);
+  if (capability == FinalStates::kCapability && model_.query(capability)) return static_cast<const FinalStates*>(this);
   return nullptr;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "whence/block_decomposition.h"
+#include "whence/final_states.h"
 #include "whence/model.h"
 #include "whence/value_zeroing.h"
 
@@ -9,7 +10,7 @@ namespace whence::host {
 /// A stand-in for a model that only counts: passes return zeros of the right shapes, work grows as the model's would,
 /// and what the model says its passes take counts as held tensors. Ids, tokens and embeddings are the model's own.
 /// [thread: one]
-class CountingModel final : public Model, public ValueZeroing, public BlockDecomposition {
+class CountingModel final : public Model, public ValueZeroing, public BlockDecomposition, public FinalStates {
  public:
   /// `model` outlives it.
   explicit CountingModel(const Model& model);
@@ -24,6 +25,11 @@ class CountingModel final : public Model, public ValueZeroing, public BlockDecom
   Forward forward(const Inputs& inputs, const ForwardRequest& request) const override;
   Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                       const PullBackRequest& request) const override;
+  Tensor final_states(const Tensor& states) const override { return states; }
+  Gradients pull_back_states(const Forward& forward, const Tensor& cotangents, std::int64_t first_step,
+                             const PullBackRequest& request) const override {
+    return pull_back(forward, {cotangents, first_step}, request);
+  }
   Work work() const override { return work_; }
   /// Says that it only counts; offers what of the model's powers it can stand in for.
   const void* query(std::string_view capability) const override;

@@ -1,78 +1,44 @@
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
-
-#include <algorithm>
 
 #include "whence/method.h"
 #include "whence/plugin.h"
+#include "whence/single_text.h"
 
 namespace {
 
 using whence::Problem;
 using whence::Side;
+using whence::SingleText;
 using whence::Tensor;
-
-/// Numbers of the gradients that are held at a time.
-constexpr std::int64_t kNumbersAtOnce = std::int64_t{1} << 24;
 
 /// Vector-Jacobian products of one text: the squared norms at every token of what arrives from cotangents of its
 /// logits.
 class TextScope {
  public:
-  TextScope(const Problem& problem, std::int64_t sequence) : problem_(problem), sequence_(sequence) {
-    const whence::Sequence& text = problem.sequences()[static_cast<std::size_t>(sequence)];
-    const whence::Inputs& all = problem.inputs();
-    const auto one = [&](const whence::PaddedIds& ids, std::int64_t rows) -> whence::PaddedIds {
-      if (!ids.defined()) return {};
-      return {ids.ids.narrow(0, sequence, 1).narrow(1, 0, rows), at::full({1}, rows, at::kLong)};
-    };
-    rows_ = text.steps.end - 1;
-    const auto source_rows = std::ssize(text.source);
-    forward_ = problem.model().forward({one(all.target, rows_), one(all.source, source_rows)},
-                                       {.positions = positions(), .trace = true});
-    const std::int64_t numbers = (rows_ + source_rows) * problem.model().info().embedding;
-    steps_at_once_ = std::clamp<std::int64_t>(kNumbersAtOnce / numbers, 1, steps());
-  }
+  TextScope(const Problem& problem, std::int64_t sequence)
+      : model_(problem.model()),
+        text_(problem, sequence),
+        forward_(model_.forward(text_.inputs, {.positions = text_.positions, .trace = true})) {}
 
   /// Next-token probabilities [T,V] of its own steps.
   Tensor probabilities() const { return at::softmax(forward_.logits[0], -1); }
-  std::int64_t steps() const { return positions().size(1); }
-  /// [1,T]
-  Tensor positions() const {
-    const std::int64_t own = problem_.sequences()[static_cast<std::size_t>(sequence_)].steps.size();
-    return problem_.predicting_positions().narrow(0, sequence_, 1).narrow(1, 0, own);
-  }
+  const SingleText& text() const { return text_; }
 
-  /// Squared norms [S,T] and [L,T] of J^T c for the cotangents c [T,V] of the steps, zero for a side that is not
-  /// attributed; padded as the problem is.
+  /// Squared norms [S,T] and [L,T] of J^T c for the cotangents c [T,V] of the steps, see there.
   std::pair<Tensor, Tensor> squared_norms(const Tensor& cotangents) const {
-    Tensor source = at::zeros({problem_.length(Side::source), problem_.steps()});
-    Tensor target = at::zeros({problem_.length(Side::target), problem_.steps()});
-    for (std::int64_t first = 0; first < steps(); first += steps_at_once_) {
-      const std::int64_t count = std::min(steps_at_once_, steps() - first);
-      const whence::Gradients gradients = problem_.model().pull_back(
-          forward_, {cotangents.narrow(0, first, count).unsqueeze(0), first},
-          {.source = problem_.attributes(Side::source), .target = problem_.attributes(Side::target)});
-      const auto store = [&](const Tensor& gradient, Tensor& norms) {
-        if (!gradient.defined()) return;
-        norms.narrow(0, 0, gradient.size(1)).narrow(1, first, count).copy_(gradient[0].square().sum(-1));
-      };
-      store(gradients.source, source);
-      store(gradients.target, target);
-    }
-    return {source, target};
+    return text_.squared_norms([&](std::int64_t first, std::int64_t count, const whence::PullBackRequest& request) {
+      return model_.pull_back(forward_, {cotangents.narrow(0, first, count).unsqueeze(0), first}, request);
+    });
   }
 
  private:
-  const Problem& problem_;
-  const std::int64_t sequence_;
-  whence::Forward forward_;
-  std::int64_t rows_ = 0, steps_at_once_ = 1;
+  const whence::Model& model_;
+  const SingleText text_;
+  const whence::Forward forward_;
 };
 
 /// tr(J_r^T F J_r), with J_r the Jacobian of the logits at the embedding of token r and F = diag(p) - p p^T the Fisher
@@ -124,8 +90,8 @@ class FisherScope final : public whence::Method {
   static Tensor drawn(const Problem& problem, const TextScope& text, const Tensor& p, std::int64_t sequence,
                       std::int64_t sample) {
     std::vector<Tensor> signs;
-    for (std::int64_t t = 0; t < text.steps(); ++t) {
-      const std::string purpose = "fisher_scope " + std::to_string(text.positions()[0][t].item<std::int64_t>());
+    for (std::int64_t t = 0; t < text.text().steps(); ++t) {
+      const std::string purpose = "fisher_scope " + std::to_string(text.text().positions[0][t].item<std::int64_t>());
       signs.push_back(problem.random(sequence, purpose, sample).uniform({p.size(1)}) < 0.5);
     }
     const Tensor root = p.sqrt();

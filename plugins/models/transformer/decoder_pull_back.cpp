@@ -115,10 +115,10 @@ std::vector<CotangentSteps> behind_sources(std::vector<CotangentSteps> texts, co
 
 Tensor index_tensor(const std::vector<std::int64_t>& numbers) { return at::tensor(numbers, at::kLong); }
 
-/// Cotangents of the states that the head reads: through head and final norm, [S',D].
+/// Cotangents of the states that the head reads: through head, unless they are `of_states`, and final norm, [S',D].
 template <class T>
 Tensor at_read_rows(const Decoder<T>& decoder, const PassTrace& trace, const Packing& packing, const Tensor& cotangents,
-                    std::int64_t first_step, bool frozen) {
+                    std::int64_t first_step, bool frozen, bool of_states) {
   const std::int64_t steps = cotangents.size(1);
   std::vector<std::int64_t> source;
   for (const std::int64_t index : packing.read_index()) {
@@ -126,6 +126,7 @@ Tensor at_read_rows(const Decoder<T>& decoder, const PassTrace& trace, const Pac
     source.push_back(row.text * steps + row.step - first_step);
   }
   const Tensor asked = cotangents.flatten(0, 1).index_select(0, index_tensor(source));
+  if (of_states) return decoder.through_final_norm(asked, packing.read_index(), trace.final_norm, frozen);
   return decoder.through_logits(asked, packing.read_index(), trace, frozen);
 }
 
@@ -269,7 +270,8 @@ std::int64_t PullBackEnds::lowest(std::int64_t first, std::int64_t count) const 
 template <class T>
 PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const PassTrace& trace,
                      const Tensor& cotangents, std::int64_t first_step, const PullBackEnds& target,
-                     const PullBackEnds& source_ends, const DecoderRules& rules, const AttentionVisitor& attentions) {
+                     const PullBackEnds& source_ends, const DecoderRules& rules, const AttentionVisitor& attentions,
+                     bool of_states) {
   std::vector<std::int64_t> read;
   for (std::int64_t i = 0; i < std::ssize(trace.read); ++i) {
     const std::int64_t step = trace.read[static_cast<std::size_t>(i)].step;
@@ -279,7 +281,7 @@ PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const P
   const auto keep = keeper(target, result.target), keep_source = keeper(source_ends, result.source);
   if (read.empty()) return result;
   const Packing packing(trace, read, first_step);
-  Tensor c = at_read_rows(decoder, trace, packing, cotangents, first_step, rules.frozen_norms);
+  Tensor c = at_read_rows(decoder, trace, packing, cotangents, first_step, rules.frozen_norms, of_states);
   const auto layer_count = static_cast<std::int64_t>(trace.stack.blocks.size());
   require_finite<T>(c, "head: gradients of hidden states");
   if (std::ranges::find(target.layers, layer_count) != target.layers.end()) keep(layer_count, spread(c, packing));
@@ -313,9 +315,10 @@ PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const P
 }
 
 template PulledBack pull_back(const Decoder<float>&, const Stack<float>*, const PassTrace&, const Tensor&, std::int64_t,
-                              const PullBackEnds&, const PullBackEnds&, const DecoderRules&, const AttentionVisitor&);
+                              const PullBackEnds&, const PullBackEnds&, const DecoderRules&, const AttentionVisitor&,
+                              bool);
 template PulledBack pull_back(const Decoder<double>&, const Stack<double>*, const PassTrace&, const Tensor&,
                               std::int64_t, const PullBackEnds&, const PullBackEnds&, const DecoderRules&,
-                              const AttentionVisitor&);
+                              const AttentionVisitor&, bool);
 
 }  // namespace whence::transformer

@@ -42,11 +42,12 @@ struct PullBackEnds {
 /// touched; none is carried behind the position it is read at. Unless `encoder` is null, the source that the decoder
 /// looks at is pulled back, too, once for all steps. A decoder of which nothing is wanted is gone through for the sake
 /// of its source. `attentions`, unless it is empty, is shown all attentions, their steps counted from `first_step`;
-/// those of the source by itself where that is pulled back. Throws ModelError when cotangents are not finite, naming
-/// the layer.
+/// those of the source by itself where that is pulled back. With `of_states` the cotangents [B,T',D] are those of the
+/// states behind the final norm. Throws ModelError when cotangents are not finite, naming the layer.
 template <class T>
 PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const PassTrace& trace,
                      const Tensor& cotangents, std::int64_t first_step, const PullBackEnds& target,
-                     const PullBackEnds& source, const DecoderRules& rules, const AttentionVisitor& attentions = {});
+                     const PullBackEnds& source, const DecoderRules& rules, const AttentionVisitor& attentions = {},
+                     bool of_states = false);
 
 }  // namespace whence::transformer

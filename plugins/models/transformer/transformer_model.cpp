@@ -448,15 +448,32 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
 
 Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& cotangents,
                                       const PullBackRequest& request) const {
+  return carry(forward, cotangents.logits, cotangents.first_step, request, /*of_states=*/false);
+}
+
+Tensor TransformerModel::final_states(const Tensor& states) const {
+  const c10::InferenceMode normal_mode(false);
+  const at::NoGradGuard no_grad;
+  return decoder_->final_states(states.to(at::kFloat).contiguous());
+}
+
+Gradients TransformerModel::pull_back_states(const Forward& forward, const Tensor& cotangents, std::int64_t first_step,
+                                             const PullBackRequest& request) const {
+  return carry(forward, cotangents, first_step, request, /*of_states=*/true);
+}
+
+Gradients TransformerModel::carry(const Forward& forward, const Tensor& cotangents, std::int64_t first_step,
+                                  const PullBackRequest& request, bool of_states) const {
   const ModelTrace* trace = trace_of(forward, *this);
   if (!trace || !trace->traced)
     throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
   if (request.source && !encoder_) throw InputError("a decoder-only model has no source to take gradients at");
-  const std::int64_t steps =
-      cotangents.logits.defined() && cotangents.logits.dim() == 3 ? cotangents.logits.size(1) : 0;
-  if (steps == 0 || cotangents.first_step < 0 || cotangents.first_step + steps > forward.logits.size(1) ||
-      cotangents.logits.size(0) != forward.logits.size(0) || cotangents.logits.size(2) != forward.logits.size(2))
-    throw std::invalid_argument("expected cotangents [B,T',V] of some steps of the logits, [B,T,V]");
+  const std::int64_t steps = cotangents.defined() && cotangents.dim() == 3 ? cotangents.size(1) : 0;
+  if (steps == 0 || first_step < 0 || first_step + steps > forward.logits.size(1) ||
+      cotangents.size(0) != forward.logits.size(0) ||
+      cotangents.size(2) != (of_states ? info_.hidden : forward.logits.size(2)))
+    throw std::invalid_argument(of_states ? "expected cotangents [B,T',D] of the final states of some steps"
+                                          : "expected cotangents [B,T',V] of some steps of the logits, [B,T,V]");
   PullBackEnds target{request.target, {}}, source{request.source, {}};
   for (const LayerSite& site : request.layers) {
     check_site(site);
@@ -482,7 +499,7 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
     if (trace->shared) throw std::invalid_argument("attentions are shown of whole texts, not behind a shared prefix");
     attentions = [&](const AttentionGradient& packed) {
       AttentionGradient shown = packed;
-      shown.step += cotangents.first_step;
+      shown.step += first_step;
       request.attentions(shown);
     };
   }
@@ -492,8 +509,8 @@ Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& 
   // Attentions are shown of all stacks, whether or not somebody wants gradients at the source.
   const bool through_source = source.any() || (request.attentions && encoder_);
   const PulledBack pulled = transformer::pull_back(*decoder_, through_source ? encoder_.get() : nullptr, trace->pass,
-                                                   cotangents.logits.to(at::kFloat).contiguous(), cotangents.first_step,
-                                                   target, source, rules, attentions);
+                                                   cotangents.to(at::kFloat).contiguous(), first_step, target, source,
+                                                   rules, attentions, of_states);
   ++counters_.backward_passes;
   counters_.backward_rows += pulled.target.rows + pulled.source.rows;
   const auto as_asked = [&](const Tensor& rows, std::int64_t width) {
@@ -580,6 +597,7 @@ Work TransformerModel::work() const {
 const void* TransformerModel::query(std::string_view capability) const {
   if (capability == TensorUse::kCapability) return &tensor_use_;
   if (capability == BlockDecomposition::kCapability) return static_cast<const BlockDecomposition*>(this);
+  if (capability == FinalStates::kCapability) return static_cast<const FinalStates*>(this);
   if (capability == ChatTemplate::kCapability) return chat_template_.get();
   if (capability == ValueZeroing::kCapability) return static_cast<const ValueZeroing*>(this);
   if (capability == Dropout::kCapability) return drops() ? this : nullptr;

@@ -8,13 +8,14 @@
 #include "decomposition_pass.h"
 #include "whence/block_decomposition.h"
 #include "whence/checkpoint_report.h"
+#include "whence/final_states.h"
 #include "whence/model.h"
 #include "whence/value_zeroing.h"
 
 namespace whence::transformer {
 
 /// A model of the transformer engine: a decoder, with or without an encoder that reads a source.
-class TransformerModel : public Model, public ValueZeroing, public BlockDecomposition {
+class TransformerModel : public Model, public ValueZeroing, public BlockDecomposition, public FinalStates {
  public:
   /// Reads the tokenizer and the small weights; matrices are unpacked when they are first used. Throws ModelError.
   TransformerModel(const Checkpoint& checkpoint, const ModelRequest& request);
@@ -27,6 +28,9 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
   Forward forward(const Inputs& inputs, const ForwardRequest& request) const override;
   Gradients pull_back(const Forward& forward, const Cotangents& cotangents,
                       const PullBackRequest& request) const override;
+  Tensor final_states(const Tensor& states) const override;
+  Gradients pull_back_states(const Forward& forward, const Tensor& cotangents, std::int64_t first_step,
+                             const PullBackRequest& request) const override;
   Extent extent(Attention attention) const override;
   void zero_values(const Inputs& inputs, const ValueZeroing::Request& request,
                    const ValueZeroing::Visitor& visit) const override;
@@ -35,10 +39,13 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
   StreamDirections directions(const Inputs& inputs, const Tensor& positions,
                               const std::function<Tensor(const Tensor& logits)>& cotangents) const override;
   Work work() const override;
-  /// Offers TensorUse, BlockDecomposition, ValueZeroing and, where the checkpoint has one, ChatTemplate.
+  /// Offers TensorUse, BlockDecomposition, FinalStates, ValueZeroing and, where the checkpoint has one, ChatTemplate.
   const void* query(std::string_view capability) const override;
 
  private:
+  /// From cotangents [B,T',V] of logits or, `of_states`, [B,T',D] of the states behind the final norm.
+  Gradients carry(const Forward& forward, const Tensor& cotangents, std::int64_t first_step,
+                  const PullBackRequest& request, bool of_states) const;
   /// Checked lengths of the target texts; refuses inputs for another kind of model.
   std::vector<std::int64_t> text_lengths(const Inputs& inputs) const;
   /// Runs a stack over the rows of a pass: from embeddings, or from the states that are given.

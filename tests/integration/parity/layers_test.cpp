@@ -1,4 +1,7 @@
 // Layer and rule based methods on stored checkpoints, where the reference toolkit returns nothing but zeros or refuses.
+#include <ATen/ops/eye.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <gtest/gtest.h>
 
 #include "host/model_loading.h"
@@ -74,14 +77,63 @@ TEST_P(Layers, IntegralsAreCompleteAtEveryLayer) {
   }
 }
 
+TEST_P(Layers, WithoutNoiseSmoothGradIsTheGradientAtEveryLayer) {
+  const Problem texts = problem();
+  for (std::int64_t block = 0; block < model().info().layers; ++block) {
+    const Value::Map at_layer = {{"target_layer", number(block)}};
+    Value::Map none = at_layer, plain = at_layer;
+    none.insert(none.end(), {{"noise", Value(0.0)}, {"n_samples", number(2)}});
+    plain.emplace_back("abs", Value(false));
+    expect_same(attribute(texts, "smoothgrad", none), attribute(texts, "saliency", plain), 1e-4);
+  }
+}
+
+/// Central differences over every number of the embeddings, all copies of the text in one pass.
+TEST_P(Layers, TemperatureScopeIsTheGradientOfTheLengthOfTheFinalState) {
+  const Problem texts = problem();
+  const Attribution got = attribute(texts, "temperature_scope");
+  constexpr std::int64_t kStep = 3, kPosition = 4, kRows = 5;  // of the first text
+  for (const Side side : {Side::source, Side::target}) {
+    if (texts.length(side) == 0) continue;
+    const std::int64_t rows = side == Side::source ? 4 : kRows;
+    const Tensor own = texts.embeddings(side)[0].narrow(0, 0, rows);
+    const std::int64_t numbers = own.numel();
+    const double move = 1e-2 * own.square().mean().sqrt().item<double>();
+    const Tensor moves = move * at::eye(numbers).view({numbers, rows, -1});
+    const auto length = [&](const Tensor& embeddings) {
+      Inputs inputs;
+      const auto ids = [&](const PaddedIds& all, std::int64_t count) -> PaddedIds {
+        if (!all.defined()) return {};
+        return {all.ids.narrow(0, 0, 1).narrow(1, 0, count).expand({numbers, -1}).contiguous(),
+                at::full({numbers}, count, at::kLong)};
+      };
+      inputs.target = ids(texts.inputs().target, kRows);
+      inputs.source = ids(texts.inputs().source, 4);
+      (side == Side::source ? inputs.source_embeddings : inputs.target_embeddings) = embeddings;
+      const Forward forward =
+          model().forward(inputs, {.positions = at::full({numbers, 1}, kPosition, at::kLong), .layer_states = true});
+      return at::linalg_vector_norm(forward.layer_states.back().select(1, kPosition).to(at::kDouble), 2, -1);
+    };
+    const Tensor gradient = (length(own + moves) - length(own - moves)) / (2 * move);
+    const Tensor expected = at::linalg_vector_norm(gradient.view({rows, -1}), 2, -1).to(at::kFloat);
+    const Tensor found = (side == Side::source ? got.source : got.target)[0].narrow(0, 0, rows).select(1, kStep);
+    EXPECT_GT(expected.max().item<double>(), 0);
+    EXPECT_TRUE(near(found, expected, 1e-2, 1e-2 * expected.max().item<double>())) << (side == Side::source);
+  }
+}
+
 /// At the first block's input the states are the embeddings plus what doesn't depend on them, so differences agree.
 TEST_P(Layers, DifferencesAtTheFirstInputAreThoseOfTheEmbeddings) {
   if (std::string(GetParam()) == "bart") GTEST_SKIP() << "its embeddings are normed";
   const Problem texts = problem();
   const Value::Map first = {{"target_layer", number(0)}, {"attribute_to_layer_input", Value(true)}};
-  for (const char* method : {"integrated_gradients", "deeplift", "gim"}) {
+  for (const char* method : {"integrated_gradients", "deeplift", "gim", "gradient_shap", "expected_gradients"}) {
     SCOPED_TRACE(method);
-    expect_same(attribute(texts, method, first), attribute(texts, method), 1e-4);
+    Value::Map params;
+    if (std::string(method) == "expected_gradients") params.emplace_back("n_samples", number(4));
+    Value::Map at_layer = params;
+    at_layer.insert(at_layer.end(), first.begin(), first.end());
+    expect_same(attribute(texts, method, at_layer), attribute(texts, method, params), 1e-4);
   }
 }
 

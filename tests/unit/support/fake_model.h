@@ -8,6 +8,7 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
+#include <ATen/ops/pinverse.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/stack.h>
@@ -21,6 +22,7 @@
 
 #include "support/fake_tokenizer.h"
 #include "whence/block_decomposition.h"
+#include "whence/final_states.h"
 #include "whence/model.h"
 #include "whence/sequence.h"
 #include "whence/value_zeroing.h"
@@ -32,7 +34,7 @@ namespace whence::testing {
 /// attentions; where values are zeroed, these layers add what their heads attend to, the even units of a state being
 /// the values of the first head and the odd ones those of the second, and a tanh is the final norm. It counts its work,
 /// and refuses whatever passes that share a prefix may not do.
-class FakeModel : public Model, public ValueZeroing, public BlockDecomposition {
+class FakeModel : public Model, public ValueZeroing, public BlockDecomposition, public FinalStates {
  public:
   explicit FakeModel(ModelKind kind = ModelKind::decoder_only, bool shares_prefixes = true) : tokenizer_(kVocabulary) {
     info_.kind = kind;
@@ -88,8 +90,9 @@ class FakeModel : public Model, public ValueZeroing, public BlockDecomposition {
     }
     count_forward(inputs, request, *trace);
 
-    trace->average = begin > 0 ? trace->target
-                               : at::matmul(seen(fading(trace->target.size(1), 0.7), inputs.target.unseen), trace->target);
+    trace->average = begin > 0
+                         ? trace->target
+                         : at::matmul(seen(fading(trace->target.size(1), 0.7), inputs.target.unseen), trace->target);
     if (trace->source.defined() && begin == 0)
       trace->average = trace->average + at::matmul(visible_source(inputs, trace->average.size(1)), trace->source);
     trace->before = begin > 1 ? trace->target : at::matmul(trace->average, mix_);
@@ -144,9 +147,19 @@ class FakeModel : public Model, public ValueZeroing, public BlockDecomposition {
     return gradients;
   }
 
+  /// The head reads what comes out of the second pass.
+  Tensor final_states(const Tensor& states) const override { return states; }
+
+  Gradients pull_back_states(const Forward& forward, const Tensor& cotangents, std::int64_t first_step,
+                             const PullBackRequest& request) const override {
+    // Logits are the states times the head, so that a cotangent of logits in the span of its columns gives any other.
+    return pull_back(forward, {at::matmul(cotangents, at::pinverse(head_.t())), first_step}, request);
+  }
+
   Work work() const override { return work_; }
 
   const void* query(std::string_view capability) const override {
+    if (capability == FinalStates::kCapability) return static_cast<const FinalStates*>(this);
     if (info_.kind != ModelKind::decoder_only) return nullptr;
     if (capability == ValueZeroing::kCapability) return static_cast<const ValueZeroing*>(this);
     if (capability == BlockDecomposition::kCapability) return static_cast<const BlockDecomposition*>(this);

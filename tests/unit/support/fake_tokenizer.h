@@ -9,7 +9,7 @@ namespace whence::testing {
 
 /// Ids 0 to size - 1 are the words "t0", "t1"...; a text is words between blanks. 0 is the unknown token, 1 ends a
 /// text.
-class FakeTokenizer final : public Tokenizer {
+class FakeTokenizer : public Tokenizer {
  public:
   explicit FakeTokenizer(std::int64_t size) : size_(size) {
     special_.unknown = 0;
