@@ -104,6 +104,14 @@ class Checker {
   const std::string& owner_;
 };
 
+/// What parameters of the reference toolkit would choose that is not for a plugin to choose here.
+std::string_view advice_for(std::string_view name) {
+  if (name == "internal_batch_size" || name == "perturbations_per_eval")
+    return "passes are as large as the memory budget allows and results don't depend on it; leave it out, or set "
+           "'memory' (--memory)";
+  return {};
+}
+
 using Values = std::map<std::string, Value, std::less<>>;
 
 void add_given(const PluginInfo& plugin, const Choice& choice, Values& values) {
@@ -116,7 +124,11 @@ void add_given(const PluginInfo& plugin, const Choice& choice, Values& values) {
   for (const ParamSpec& spec : plugin.parameters) known.push_back(spec.name);
   for (const auto& [name, value] : choice.params.as_map()) {
     const auto spec = std::find(known.begin(), known.end(), name);
-    if (spec == known.end()) throw UnknownName(value.key_mark(), "parameter of " + owner, name, known);
+    if (spec == known.end()) {
+      if (const std::string_view advice = advice_for(name); !advice.empty())
+        throw ConfigError(value.key_mark(), "parameter '" + name + "' of " + owner + ": " + std::string(advice));
+      throw UnknownName(value.key_mark(), "parameter of " + owner, name, known);
+    }
     if (values.contains(name))
       throw ConfigError(value.key_mark(), "parameter '" + name + "' is fixed by preset '" + choice.name + "'; use " +
                                               owner + " to choose it");

@@ -92,6 +92,13 @@ TEST_F(ParamCheck, NamesWhatIsWrong) {
   EXPECT_EQ(error("[steps]"), "e.yaml:1:1: parameters of method 'm': expected a mapping, found a list");
 }
 
+TEST_F(ParamCheck, SaysWhatTakesThePlaceOfSizesOfBatches) {
+  EXPECT_EQ(
+      error("{internal_batch_size: 4}"),
+      "e.yaml:1:2: parameter 'internal_batch_size' of method 'm': passes are as large as the memory budget allows "
+      "and results don't depend on it; leave it out, or set 'memory' (--memory)");
+}
+
 TEST_F(ParamCheck, LeavesAnyValueToThePlugin) {
   EXPECT_EQ(check("{units: {0: [1, [2, 4]]}}").get<Value>("units"), parse_yaml("{0: [1, [2, 4]]}", "e.yaml"));
   EXPECT_EQ(check("{units: 3}").get<Value>("units").mark().column, 9);
