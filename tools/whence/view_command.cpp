@@ -32,13 +32,21 @@ int run(const Arguments& arguments) {
       throw ConfigError("--width: " + std::to_string(*width) + " is not between 1 and 100000 columns");
     canvas.columns = static_cast<int>(*width);
   }
+  const auto output = arguments.path("output");
+  if (output) host::check_writable(*output);
   const Session session(arguments);
   host::NamedOutput result{{}, from_result_json(host::read_file(file), file)};
   result.spec.name = file;
   result.spec.aggregation = chain_from_option(arguments, "aggregators");
-  const std::string renderer = arguments.text("renderer").value_or(arguments.on("json") ? "json" : "terminal");
-  const Mark chosen_by = arguments.has("renderer") ? Mark{"--renderer", 0, 0} : Mark{};
-  print(host::render(session.host, {{renderer, {}, chosen_by}, ""}, result, canvas, host::read_other_result));
+  host::Choice renderer{arguments.on("json") ? "json" : "terminal", {}, {}};
+  if (const auto text = arguments.text("renderer")) renderer = choice_from_option(*text, "--renderer", "renderer");
+  const std::string page = host::render(session.host, {renderer, ""}, result, canvas, host::read_other_result);
+  if (output) {
+    host::write_file(*output, page);
+    notices(arguments)("wrote " + *output);
+  } else {
+    print(page);
+  }
   return 0;
 }
 
@@ -57,7 +65,13 @@ Command view_command() {
         "NAME",
         "chain that makes the result token-level; a NAME may bring parameters, as 'scores: {function: sum}'; default: "
         "that of its dimensions; none: as it is"},
-       {"renderer", value, {}, "NAME", "how to show it; default: terminal"},
+       {"output", value, {"-o"}, "FILE", "write to this file; default: standard output"},
+       {"renderer",
+        value,
+        {},
+        "NAME",
+        "how to show it: terminal, html, svg, json and others; may bring parameters, as 'svg: {max_rows: 20}'; "
+        "default: terminal"},
        {"width", value, {}, "N", "columns to use; default: those of the terminal"}},
       run};
 }
