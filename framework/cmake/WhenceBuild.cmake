@@ -54,6 +54,19 @@ function(whence_use_pch target)
   target_precompile_headers(${target} REUSE_FROM whence_framework)
 endfunction()
 
+# whence_embed(target file ...): gives the sources of `target` every text file as a header of its name and ".h", which holds
+# one string literal.
+function(whence_embed target)
+  foreach(file IN LISTS ARGN)
+    cmake_path(ABSOLUTE_PATH file)
+    cmake_path(GET file FILENAME name)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} text)
+    file(CONFIGURE OUTPUT embedded/${name}.h CONTENT "R\"embedded(@text@)embedded\"" @ONLY)
+  endforeach()
+  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/embedded)
+endfunction()
+
 # whence_add_crate(name folder comment): `name`, the static library that the Rust package in `folder` makes.
 function(whence_add_crate name folder comment)
   find_program(WHENCE_CARGO cargo HINTS $ENV{CARGO_HOME}/bin $ENV{HOME}/.cargo/bin REQUIRED)

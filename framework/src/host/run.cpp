@@ -10,6 +10,7 @@
 #include "host/run_manifest.h"
 #include "host/yaml.h"
 #include "whence/checkpoint_report.h"
+#include "whence/draws_granularity.h"
 #include "whence/generation_options.h"
 #include "whence/paired_aggregator.h"
 #include "whence/result_json.h"
@@ -189,6 +190,15 @@ PreparedRun prepare(const PluginHost& host, const Experiment& experiment, const 
   return run;
 }
 
+/// The chosen chain; else none where the renderer draws all granularity dims, and the default one otherwise.
+std::optional<std::vector<Choice>> chain_of(const Renderer& renderer, const NamedOutput& result) {
+  if (result.spec.aggregation || result.output.sequences.empty()) return result.spec.aggregation;
+  const std::vector<std::string>& dims = result.output.sequences.front().granularity;
+  const bool drawn =
+      renderer.query(kDrawsGranularity) && !dims.empty() && std::find(dims.begin(), dims.end(), "hidden") == dims.end();
+  return drawn ? std::optional<std::vector<Choice>>(std::in_place) : std::nullopt;
+}
+
 }  // namespace
 
 void check_experiment(const Catalogue& catalogue, const Experiment& experiment) {
@@ -273,7 +283,7 @@ FindResult find_among(const std::vector<NamedOutput>& outputs) {
 std::string render(const PluginHost& host, const OutputSpec& output, const NamedOutput& result, const Canvas& canvas,
                    const FindResult& find) {
   const auto renderer = host.make_renderer(output.renderer);
-  const AttributionOutput shown = aggregated(host, result.output, result.spec.aggregation, find);
+  const AttributionOutput shown = aggregated(host, result.output, chain_of(*renderer, result), find);
   return with_place(output.renderer.where,
                     "attribution '" + result.spec.name + "', renderer '" + output.renderer.name + "'",
                     [&] { return renderer->render(shown, canvas); });

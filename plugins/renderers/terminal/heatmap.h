@@ -1,19 +1,15 @@
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 
+#include "tables.h"
 #include "whence/renderer.h"
 
 namespace whence::terminal {
 
 struct HeatmapOptions {
-  int decimals = 2;
-  /// Draw only so many rows of a table, those with the largest magnitudes.
-  std::optional<std::int64_t> max_rows;
-  /// Token texts as vocabulary entries ("Ġhome") instead of as the text they stand for ("·home").
-  bool raw_tokens = false;
+  drawing::TableOptions tables;
   /// A sign for the magnitude beside every score, for canvases without colours.
   bool shades = false;
   /// Magnitude at the ends of the colour scale; absent: the largest of the output.

@@ -8,9 +8,9 @@ namespace {
 class TerminalRenderer : public Renderer {
  public:
   explicit TerminalRenderer(const Params& params) {
-    options_.decimals = static_cast<int>(params.get<std::int64_t>("decimals"));
-    if (params.has("max_rows")) options_.max_rows = params.get<std::int64_t>("max_rows");
-    options_.raw_tokens = params.get<std::string>("tokens") == "raw";
+    options_.tables.decimals = static_cast<int>(params.get<std::int64_t>("decimals"));
+    if (params.has("max_rows")) options_.tables.max_rows = params.get<std::int64_t>("max_rows");
+    if (params.get<std::string>("tokens") == "raw") options_.tables.tokens = drawing::TokenForm::raw;
     options_.shades = params.get<bool>("shades");
     if (params.has("max_value")) options_.max_value = params.get<double>("max_value");
     if (options_.max_value && *options_.max_value <= 0)

@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-namespace whence::terminal {
+namespace whence::drawing {
 namespace {
 
 struct CodePoint {
@@ -142,4 +142,4 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
   }
 }
 
-}  // namespace whence::terminal
+}  // namespace whence::drawing

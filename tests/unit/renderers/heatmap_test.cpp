@@ -12,29 +12,14 @@
 #include <limits>
 #include <sstream>
 
+#include "outputs.h"
 #include "text.h"
 #include "whence/error.h"
 
 namespace whence::terminal {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-std::vector<Token> tokens(const std::vector<std::string>& texts) {
-  std::vector<Token> list;
-  for (const std::string& text : texts) list.push_back({text, static_cast<std::int64_t>(list.size())});
-  return list;
-}
-
-/// Causal scores [rows,T] that depend on row and step alone; `sign` alternates when asked.
-Tensor causal_scores(std::int64_t rows, std::int64_t start, std::int64_t steps, bool with_negative) {
-  Tensor scores = at::full({rows, steps}, kNan);
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t step = 0; step < steps; ++step)
-      if (row < start + step)
-        scores[row][step] = (with_negative && (row + step) % 3 == 0 ? -1.0 : 1.0) * ((row * 7 + step * 3) % 11) / 11.0;
-  return scores;
-}
+using namespace whence::testing;
 
 /// A decoder-only sequence of 14 tokens, explained from position 9 on.
 AttributionOutput decoder_only() {
@@ -50,19 +35,6 @@ AttributionOutput decoder_only() {
   output.info = {{"attribution_method", Value(std::string("integrated_gradients"))},
                  {"attributed_fn", Value(std::string("probability_fn"))},
                  {"model_name", Value(std::string("tiny"))}};
-  output.sequences.push_back(std::move(sequence));
-  return output;
-}
-
-AttributionOutput encoder_decoder() {
-  SequenceAttribution sequence;
-  sequence.source = tokens({"▁Hello", "▁日本", ",", "▁world", "</s>"});
-  sequence.target = tokens({"<pad>", "▁Bon", "jour", "▁le", "▁monde", "</s>"});
-  sequence.steps = {1, 6};
-  sequence.source_attributions = causal_scores(5, 5, 5, true);
-  sequence.target_attributions = causal_scores(6, 1, 5, true);
-  sequence.step_scores["probability"] = at::tensor({0.5, 0.25, kNan, 1.0, 0.75});
-  AttributionOutput output;
   output.sequences.push_back(std::move(sequence));
   return output;
 }
@@ -102,7 +74,7 @@ void expect_golden(const std::string& name, const AttributionOutput& output, con
                    const HeatmapOptions& options = {}) {
   const std::string drawn = draw_heatmaps(output, canvas, options);
   for (const std::string& line : lines_of(without_colors(drawn)))
-    EXPECT_LE(display_width(line), canvas.columns) << line;
+    EXPECT_LE(drawing::display_width(line), canvas.columns) << line;
   const std::string path = std::string(WHENCE_TEST_DATA) + "/terminal/" + name + ".txt";
   if (std::getenv("WHENCE_UPDATE_GOLDEN")) {
     std::ofstream(path, std::ios::binary) << drawn;
@@ -138,7 +110,7 @@ TEST(Heatmap, LongInputIsCutIntoBlocksAndRows) {
   scores[17] *= 3;
   scores[42] *= -2;
   scores[58] *= 2;
-  expect_golden("long_80_rows", output, {80, ColorDepth::none}, {.max_rows = 3});
+  expect_golden("long_80_rows", output, {80, ColorDepth::none}, {.tables = {.max_rows = 3}});
   expect_golden("long_200", long_input(), {200, ColorDepth::none});
 }
 
@@ -156,7 +128,7 @@ TEST(Heatmap, ColoursChangeNothingButColours) {
 
 TEST(Heatmap, EveryCellAppearsOnceHoweverNarrow) {
   for (int columns : {1, 24, 31, 80, 1000}) {
-    const std::string drawn = draw_heatmaps(long_input(), {columns, ColorDepth::none}, {.decimals = 4});
+    const std::string drawn = draw_heatmaps(long_input(), {columns, ColorDepth::none}, {.tables = {.decimals = 4}});
     std::size_t numbers = 0;
     for (std::size_t at = 0; (at = drawn.find("0.", at)) != std::string::npos; ++at) ++numbers;
     EXPECT_EQ(numbers, 60u * 30 + 29 * 30 / 2) << columns;
@@ -198,7 +170,7 @@ TEST(Heatmap, HostileTokensReachTheTerminalAsEscapes) {
   sequence.step_scores["\x1b[2Jname"] = at::zeros({5});
   output.info[0].second = Value(std::string("\x1b[31mmethod"));
   expect_golden("hostile_80", output, {80, ColorDepth::none});
-  expect_golden("hostile_80_raw", output, {80, ColorDepth::none}, {.raw_tokens = true});
+  expect_golden("hostile_80_raw", output, {80, ColorDepth::none}, {.tables = {.tokens = drawing::TokenForm::raw}});
   const std::string drawn = draw_heatmaps(output, {80, ColorDepth::none}, {});
   for (const unsigned char c : drawn) EXPECT_TRUE(c >= 0x20 || c == '\n') << static_cast<int>(c);
   for (const char* mark : {"\u202e", "\u2066", "\u200b", "\u200d", "\u009b"})
@@ -236,7 +208,7 @@ TEST(Heatmap, OneScaleServesAllSequences) {
   AttributionOutput output = decoder_only();
   output.sequences.push_back(output.sequences[0]);
   output.sequences[1].target_attributions = output.sequences[0].target_attributions * -4.0;
-  expect_golden("two_sequences_80_256", output, {80, ColorDepth::ansi256}, {.decimals = 1});
+  expect_golden("two_sequences_80_256", output, {80, ColorDepth::ansi256}, {.tables = {.decimals = 1}});
   EXPECT_NE(draw_heatmaps(output, {80, ColorDepth::ansi256}, {.max_value = 0.5}).find("colours: -0.50 "),
             std::string::npos);
 }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace whence::terminal {
+namespace whence::drawing {
 namespace {
 
 TEST(Printable, EscapesWhatWouldControlTheTerminal) {
@@ -65,4 +65,4 @@ TEST(Wrap, BreaksAtBlanks) {
 }
 
 }  // namespace
-}  // namespace whence::terminal
+}  // namespace whence::drawing

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-namespace whence::terminal {
+namespace whence::drawing {
 
 /// The text with every character that would move the cursor, vanish, reorder or attach to its neighbours written as an
 /// escape: controls, line ends, format and bidi marks, unusual blanks, unassigned code points, bytes that are no UTF-8.
@@ -25,4 +25,4 @@ std::string wrap(std::string_view printable, int columns);
 /// `text` with all occurrences of `from` replaced.
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
 
-}  // namespace whence::terminal
+}  // namespace whence::drawing

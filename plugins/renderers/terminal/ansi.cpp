@@ -1,28 +1,17 @@
-#include "palette.h"
+#include "ansi.h"
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <cstdlib>
+
+#include "palette.h"
 
 namespace whence::terminal {
 namespace {
 
-constexpr Rgb kBlack{0, 0, 0};
-constexpr Rgb kWhite{255, 255, 255};
+using drawing::Rgb;
+
 constexpr std::string_view kReset = "\x1b[0m";
-
-/// Relative luminance of WCAG 2.1.
-double luminance(const Rgb& color) {
-  const auto linear = [](int channel) {
-    const double c = channel / 255.0;
-    return c <= 0.04045 ? c / 12.92 : std::pow((c + 0.055) / 1.055, 2.4);
-  };
-  return 0.2126 * linear(color.red) + 0.7152 * linear(color.green) + 0.0722 * linear(color.blue);
-}
-
-Rgb letters_on(const Rgb& background) {
-  return contrast(background, kBlack) >= contrast(background, kWhite) ? kBlack : kWhite;
-}
 
 /// One of the 256 colours: 16 + 36 r + 6 g + b in a cube of six levels a channel, or 232 + i of a ramp of greys.
 struct IndexedColor {
@@ -54,35 +43,20 @@ std::string components(const Rgb& color) {
 
 }  // namespace
 
-Rgb heat_color(double position) {
-  static constexpr std::array<Rgb, 5> kPoints = {
-      {{59, 76, 192}, {141, 176, 254}, {221, 221, 221}, {244, 152, 122}, {180, 4, 38}}};
-  const double place = (std::clamp(position, -1.0, 1.0) + 1.0) / 2.0 * (kPoints.size() - 1);
-  const auto from = std::min(static_cast<std::size_t>(place), kPoints.size() - 2);
-  const auto mix = [&](int a, int b) { return static_cast<int>(std::lround(std::lerp(a, b, place - from))); };
-  const Rgb &a = kPoints[from], &b = kPoints[from + 1];
-  return {mix(a.red, b.red), mix(a.green, b.green), mix(a.blue, b.blue)};
-}
-
-double contrast(const Rgb& a, const Rgb& b) {
-  const auto [dark, light] = std::minmax({luminance(a), luminance(b)});
-  return (light + 0.05) / (dark + 0.05);
-}
-
 std::string on_heat(std::string_view text, double position, ColorDepth depth) {
-  const Rgb color = heat_color(position);
+  const Rgb color = drawing::heat_color(position);
   std::string out;
   switch (depth) {
     case ColorDepth::none:
       return std::string(text);
     case ColorDepth::ansi256: {
       const IndexedColor indexed = nearest_indexed(color);
-      const int letters = letters_on(indexed.color) == kBlack ? 16 : 231;
+      const int letters = drawing::letters_on(indexed.color) == drawing::kBlack ? 16 : 231;
       out = "\x1b[38;5;" + std::to_string(letters) + ";48;5;" + std::to_string(indexed.index) + "m";
       break;
     }
     case ColorDepth::truecolor:
-      out = "\x1b[38;2;" + components(letters_on(color)) + ";48;2;" + components(color) + "m";
+      out = "\x1b[38;2;" + components(drawing::letters_on(color)) + ";48;2;" + components(color) + "m";
       break;
   }
   return out.append(text).append(kReset);

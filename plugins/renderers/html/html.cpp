@@ -1,0 +1,92 @@
+#include <kainjow/mustache.hpp>
+
+#include "page_data.h"
+#include "page_files.h"
+#include "text.h"
+#include "whence/draws_granularity.h"
+#include "whence/error.h"
+#include "whence/plugin.h"
+#include "whence/renderer.h"
+
+namespace whence::html {
+namespace {
+
+using kainjow::mustache::data;
+
+/// A value as readers like it: "gausslegendre", "a, b", "n_steps: 20, seed: 1".
+std::string value_text(const Value& value) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  if (value.is_null()) return "none";
+  if (value.is_bool()) return value.as_bool() ? "yes" : "no";
+  if (value.is_int()) return std::to_string(value.as_int());
+  if (value.is_number()) return drawing::number_text(value.as_double(), 6);
+  if (value.is_string()) return drawing::printable(value.as_string());
+  if (value.is_list())
+    for (const Value& entry : value.as_list()) add(value_text(entry));
+  else
+    for (const auto& [key, entry] : value.as_map()) add(drawing::printable(key) + ": " + value_text(entry));
+  return text;
+}
+
+data facts(const AttributionOutput& output) {
+  data list{data::type::list};
+  for (const auto& [key, value] : output.info) {
+    if (key == "notes" || value.is_null()) continue;
+    const std::string text = value_text(value);
+    if (text.empty()) continue;
+    data fact;
+    fact.set("name", drawing::replace_all(drawing::printable(key), "_", " "));
+    fact.set("text", text);
+    list << fact;
+  }
+  return list;
+}
+
+data texts(const std::vector<std::string>& lines) {
+  data list{data::type::list};
+  for (const std::string& line : lines) list << data("text", line);
+  return list;
+}
+
+class HtmlRenderer : public Renderer {
+ public:
+  explicit HtmlRenderer(const Params& params) {
+    if (params.get<std::string>("tokens") == "raw") options_.tokens = drawing::TokenForm::raw;
+    if (params.has("max_value")) options_.max_value = params.get<double>("max_value");
+    if (options_.max_value && *options_.max_value <= 0)
+      throw ConfigError("html: max_value is 0, expected the magnitude at the ends of the colour scale");
+    options_.max_bytes = params.get<std::int64_t>("max_megabytes") * 1'000'000;
+  }
+
+  std::string render(const AttributionOutput& output, const Canvas&) const override {
+    const std::string heading = drawing::heading(output);
+    data page;
+    page.set("title", heading.empty() ? "Attributions" : heading);
+    page.set("style", std::string(kPageStyle));
+    page.set("scripts", texts({kPageScripts.begin(), kPageScripts.end()}));
+    page.set("data", page_data(output, options_));
+    const std::vector<std::string> notes = drawing::notes(output);
+    page.set("has_notes", !notes.empty());
+    page.set("notes", texts(notes));
+    page.set("has_facts", !output.info.empty());
+    page.set("facts", facts(output));
+    return kainjow::mustache::mustache(kPageTemplate).render(page);
+  }
+
+  const void* query(std::string_view capability) const override {
+    return capability == kDrawsGranularity ? this : nullptr;
+  }
+
+ private:
+  PageOptions options_;
+};
+
+void register_plugin(Registrar& registrar) {
+  registrar.add_renderer("html", [](const Params& params) { return std::make_unique<HtmlRenderer>(params); });
+}
+
+}  // namespace
+}  // namespace whence::html
+
+WHENCE_PLUGIN(whence::html::register_plugin)

@@ -1,0 +1,124 @@
+#include "page_data.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "palette.h"
+#include "text.h"
+#include "whence/error.h"
+
+namespace whence::html {
+namespace {
+
+using drawing::printable;
+using nlohmann::json;
+
+/// Bytes of base64 for so many bytes.
+std::int64_t encoded_size(std::int64_t bytes) { return (bytes + 2) / 3 * 4; }
+
+std::string encoded(const Tensor& values, at::ScalarType type) {
+  const Tensor numbers = values.detach().to(at::kCPU, type).contiguous();
+  const auto size = static_cast<std::int64_t>(numbers.nbytes());
+  std::string text(encoded_size(size) + 1, '\0');  // with the zero that is written behind it
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                  static_cast<const unsigned char*>(numbers.const_data_ptr()), static_cast<int>(size));
+  text.pop_back();
+  return text;
+}
+
+json palette(const drawing::Palette& colors) {
+  json points = json::array();
+  for (const drawing::Rgb& color : colors) points.push_back({color.red, color.green, color.blue});
+  return points;
+}
+
+json side(const std::vector<Token>& tokens, const std::vector<Label>& labels, Vocabulary vocabulary,
+          drawing::TokenForm form) {
+  json texts = json::array(), breaks = json::array(), stretches = json::array();
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    texts.push_back(drawing::token_label(tokens[i], vocabulary, form, " "));
+    if (entry_text(tokens[i].text, vocabulary).find('\n') != std::string::npos) breaks.push_back(i);
+  }
+  for (const Label& label : labels)
+    if (!label.name.empty())
+      stretches.push_back({{"name", printable(label.name)}, {"start", label.span.start}, {"end", label.span.end}});
+  return {{"tokens", std::move(texts)}, {"breaks", std::move(breaks)}, {"labels", std::move(stretches)}};
+}
+
+class Data {
+ public:
+  Data(const AttributionOutput& output, const PageOptions& options) : output_(output), options_(options) {}
+
+  json make() {
+    json sequences = json::array();
+    for (std::size_t i = 0; i < output_.sequences.size(); ++i) sequences.push_back(sequence(i));
+    return {{"palettes", {{"light", palette(drawing::kLightPalette)}, {"dark", palette(drawing::kDarkPalette)}}},
+            {"scale", options_.max_value ? *options_.max_value : drawing::largest_magnitude(output_)},
+            {"sequences", std::move(sequences)}};
+  }
+
+ private:
+  json sequence(std::size_t index) {
+    const SequenceAttribution& sequence = output_.sequences[index];
+    const Vocabulary vocabulary = vocabulary_of(sequence.source, sequence.target);
+    json parts = json::array(), step_scores = json::array();
+    const bool source = sequence.source_attributions.defined(), target = sequence.target_attributions.defined();
+    if (source) parts.push_back(part("source", sequence.source_attributions, index));
+    if (target) parts.push_back(part("target", sequence.target_attributions, index));
+    for (const auto& [name, values] : sequence.step_scores)
+      step_scores.push_back({{"name", printable(name)},
+                             {"whole", !values.is_floating_point()},
+                             {"values", encoded(values, at::kDouble)}});
+    return {{"title", drawing::sequence_text(output_, index)},
+            {"start", sequence.steps.start},
+            {"end", sequence.steps.end},
+            {"dims", dims(sequence)},
+            {"source", side(sequence.source, sequence.source_labels, vocabulary, options_.tokens)},
+            {"target", side(sequence.target, sequence.target_labels, vocabulary, options_.tokens)},
+            {"parts", std::move(parts)},
+            {"stepScores", std::move(step_scores)},
+            {"remark", drawing::remark(sequence)}};
+  }
+
+  static json dims(const SequenceAttribution& sequence) {
+    json list = json::array();
+    const Tensor& scores =
+        sequence.target_attributions.defined() ? sequence.target_attributions : sequence.source_attributions;
+    if (!scores.defined()) return list;
+    for (std::size_t i = 0; i < sequence.granularity.size(); ++i)
+      list.push_back({{"name", drawing::replace_all(printable(sequence.granularity[i]), "_", " ")},
+                      {"size", scores.size(2 + static_cast<std::int64_t>(i))}});
+    return list;
+  }
+
+  json part(const std::string& name, const Tensor& scores, std::size_t index) {
+    const std::string place = "html: sequence " + std::to_string(index);
+    const std::int64_t dims = 2 + std::ssize(output_.sequences[index].granularity);
+    if (scores.dim() != dims)
+      throw ConfigError(place + " has " + name + " scores of " + std::to_string(scores.dim()) + " dims, expected " +
+                        std::to_string(dims) + " by its granularity; aggregate them first, for example with mean");
+    bytes_ += encoded_size(scores.numel() * static_cast<std::int64_t>(sizeof(float)));
+    if (bytes_ > options_.max_bytes)
+      throw ConfigError(place + ": the scores take " + std::to_string(bytes_ / 1'000'000 + 1) +
+                        " MB or more, expected at most " + std::to_string(options_.max_bytes / 1'000'000) +
+                        " (max_megabytes); aggregate them, for example with mean, or raise it");
+    return {{"name", name}, {"rows", scores.size(0)}, {"scores", encoded(scores, at::kFloat)}};
+  }
+
+  const AttributionOutput& output_;
+  const PageOptions& options_;
+  std::int64_t bytes_ = 0;  ///< of scores so far
+};
+
+}  // namespace
+
+std::string page_data(const AttributionOutput& output, const PageOptions& options) {
+  constexpr bool kAscii = true;
+  // "</script>" and "<!--" would end the element or change how it is read.
+  return drawing::replace_all(Data(output, options).make().dump(-1, ' ', kAscii), "<", "\\u003c");
+}
+
+}  // namespace whence::html

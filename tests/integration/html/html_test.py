@@ -1,0 +1,282 @@
+"""usage: html_test.py WHENCE [options of unittest]"""
+import csv
+import io
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import xml.etree.ElementTree
+
+sys.dont_write_bytecode = True
+
+import results  # noqa: E402
+from browser import Browser  # noqa: E402
+
+WHENCE = pathlib.Path(sys.argv.pop(1)).absolute() if len(sys.argv) > 1 else None
+
+HOSTILE = ["</script><script>window.hurt = 1</script>", "<img src=x onerror='window.hurt = 1'>", "\"'`", "<!--", "a\x1b[31m\x00",
+           "\u202edesrever\u202c", "{{data}}", "&amp;", "=1+1"]
+
+
+def short_score(_part, row, step):
+    return (1 if (row + step) % 2 else -1) * (row + 1) / (step + 7)
+
+
+def float32(value):
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+class Pages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.path = pathlib.Path(cls.folder.name)
+        cls.browser = Browser(cls.path)
+        cls.addClassCleanup(cls.browser.close)
+
+    def tearDown(self):
+        self.assertEqual(self.browser.complaints(), [])
+        self.assertIsNone(self.browser.run("return window.hurt ?? null"))
+        self.assertEqual(self.browser.run("return performance.getEntriesByType('resource').map((e) => e.name)"), [])
+
+    def view(self, sequences, *options, renderer="html", **info):
+        result, page = self.path / "result.json", self.path / f"page.{renderer}"
+        results.write(result, sequences, **info)
+        subprocess.run([WHENCE, "view", result, "--quiet", "--renderer", renderer, "-o", page, *options], check=True)
+        return page
+
+    def show(self, sequences, *options, **info):
+        page = self.view(sequences, *options, **info)
+        self.browser.open(page)
+        return page
+
+    def short(self):
+        return results.sequence(["\u0120To", "\u0120be", "\u0120or", "\u0120not"], 2, short_score, step_scores={"probability": [0.5, 0.125]})
+
+    def saved(self, name):
+        """The bytes of a file that the page saves; it appears under its name when it is whole."""
+        file = self.path / name
+        for _ in range(200):
+            if file.exists():
+                break
+            time.sleep(0.05)
+        data = file.read_bytes()
+        file.unlink()
+        return data
+
+    def test_cells_show_scores(self):
+        self.show([self.short()], attribution_method="saliency", attributed_fn="probability_fn", notes=["a <b>note</b>"], seed=3)
+        self.assertEqual(self.browser.text("h1"), "saliency of probability_fn")
+        self.assertEqual(self.browser.texts("#heatmap .head bdi")[1:], ["\u00b7or", "\u00b7not"])
+        self.assertEqual(self.browser.texts("#heatmap .body .label"), ["0\u00b7To", "1\u00b7be", "2\u00b7or", "3\u00b7not"])
+        self.assertEqual(self.browser.texts("#heatmap .body .cell"), ["-0.14", "0.13", "0.29", "-0.25", "", "0.38", "", ""])
+        self.assertEqual(self.browser.texts("#heatmap .foot .cell"), ["0.50", "0.13"])
+        self.assertEqual(self.browser.texts("li"), ["a <b>note</b>"])
+        self.assertIn("seed", self.browser.texts("dt"))
+        # The largest magnitude has the colour at the end of the scale, and what cannot be has none.
+        self.assertEqual(self.browser.style("#cell-2-1", "backgroundColor"), "rgb(180, 4, 38)")
+        self.assertEqual(self.browser.style("#cell-3-0", "backgroundColor"), "rgba(0, 0, 0, 0)")
+
+    def test_pointing_shows_exact_values(self):
+        self.show([self.short()])
+        self.browser.hover("#cell-0-0")
+        self.assertEqual(self.browser.texts("#tip > *"), ["-0.14285715", "\u2192 \u00b7or (2)", "\u2193 \u00b7To (target 0)"])
+        self.browser.hover("#cell-3-0")
+        self.assertEqual(self.browser.text("#tip strong"), "no influence possible")
+        self.browser.hover("#cell-4-1")
+        self.assertEqual(self.browser.texts("#tip > *")[0::2], ["0.125", "\u2193 probability"])
+        self.browser.hover("#text [data-row='1']")
+        self.assertEqual(self.browser.text("#tip strong"), "0.2857143")
+        self.browser.hover("h1")
+        self.assertTrue(self.browser.run("return document.getElementById('tip').hidden"))
+
+    def test_keys_walk_through_the_heatmap(self):
+        self.show([self.short()])
+        self.browser.run("document.querySelector('#heatmap').focus({focusVisible: true})")
+        active = "return document.getElementById('heatmap').getAttribute('aria-activedescendant')"
+        self.assertEqual(self.browser.run(active), "cell-0-0")
+        for keys, cell in (("ArrowDown", "cell-1-0"), ("ArrowRight", "cell-1-1"), ("ArrowRight", "cell-1-1"), ("ArrowUp", "cell-0-1"),
+                           ("Home", "cell-0-0"), ("Control+End", "cell-4-1"), ("PageDown", "cell-4-1"), ("Control+Home", "cell-0-0")):
+            self.browser.press(keys)
+            self.assertEqual(self.browser.run(active), cell, keys)
+        self.browser.press("ArrowDown")
+        self.assertEqual(self.browser.run("return document.getElementById(arguments[0]).getAttribute('aria-label')", "cell-1-0"),
+                         "\u00b7or (2) from \u00b7be (target 1): 0.2857143")
+        self.assertEqual(self.browser.text("#tip strong"), "0.2857143")
+        self.browser.press("Escape")
+        self.assertTrue(self.browser.run("return document.getElementById('tip').hidden"))
+
+    def test_says_its_structure_to_screen_readers(self):
+        self.show([self.short()])
+        names = self.browser.run("""
+          return [...document.querySelectorAll('#heatmap [role]')].map((e) => e.getAttribute('role'))""")
+        self.assertEqual({name: names.count(name) for name in set(names)},
+                         {"rowgroup": 3, "row": 6, "columnheader": 3, "rowheader": 5, "gridcell": 10})
+        self.assertEqual(self.browser.run("""
+          const grid = document.getElementById('heatmap');
+          return [grid.getAttribute('aria-rowcount'), grid.getAttribute('aria-colcount')]"""), ["6", "3"])
+        self.assertEqual(self.browser.run("""
+          return [...document.querySelectorAll('button, select, input')].filter((e) => !e.labels?.length && !e.textContent)
+            .length"""), 0)
+
+    def test_choosing_a_token_colours_the_text(self):
+        self.show([self.short()])
+        ground = "#text [data-row='0']"
+        self.assertEqual(self.browser.text("#text .step[aria-pressed='true']"), " or")
+        first = self.browser.style(ground, "backgroundColor")
+        self.browser.click("#text .step:nth-of-type(4)")
+        self.assertEqual(self.browser.text("#text .step[aria-pressed='true']"), " not")
+        self.assertNotEqual(self.browser.style(ground, "backgroundColor"), first)
+        self.assertEqual(self.browser.text("#summary"), "\u00b7not (3) depends most on \u00b7or (2) 0.375, \u00b7be (1) -0.250, "
+                                                        "\u00b7To (0) 0.125; probability 0.125")
+        self.assertEqual(self.browser.texts("#heatmap .body .cell.chosen"), ["0.13", "-0.25", "0.38", ""])
+        self.browser.press("ArrowLeft")
+        self.assertEqual(self.browser.text("#text .step[aria-pressed='true']"), " or")
+        self.assertEqual(self.browser.style(ground, "backgroundColor"), first)
+        # The heatmap chooses, too.
+        self.browser.click("#cell-0-1")
+        self.assertEqual(self.browser.text("#text .step[aria-pressed='true']"), " not")
+
+    def test_sliders_choose_layers_and_heads(self):
+        attention = results.sequence(["a", "b", "c"], 1, lambda _part, row, step, layer, head: layer + 10 * head + row,
+                                     dims=[("layer", 2), ("head", 3)])
+        self.show([attention])
+        value = "return document.getElementById('cell-0-0').textContent"
+        slide = """const slider = document.querySelectorAll('#dims input')[arguments[0]];
+          slider.value = arguments[1]; slider.dispatchEvent(new Event('input'))"""
+        self.assertEqual(self.browser.texts("#dims label"), ["layer mean", "head mean"])
+        self.assertEqual(self.browser.run(value), "10.50")
+        self.browser.run(slide, 0, 1)
+        self.assertEqual(self.browser.run(value), "11.00")
+        self.browser.run(slide, 1, 2)
+        self.assertEqual(self.browser.run(value), "21.00")
+        self.assertEqual(self.browser.texts("#dims label"), ["layer 1", "head 2"])
+        self.browser.run(slide, 0, -1)
+        self.assertEqual(self.browser.run(value), "20.50")
+        # Aggregated before, there is nothing to choose.
+        self.show([attention], "--aggregators", "mean", "mean")
+        self.assertEqual(self.browser.texts("#dims label"), [])
+
+    def test_saves_csv_svg_and_png(self):
+        self.show([results.sequence(["\u0120a,b", '\u0120"q"', "<c>"], 2, short_score, source=["s", "t"],
+                                    step_scores={"probability": [0.5]})])
+        self.browser.click("#copy-csv")
+        self.browser.wait("while (document.getElementById('done').textContent === '') await new Promise((next) => setTimeout(next, 10))")
+        self.assertEqual(self.browser.text("#done"), "copied")
+        rows = list(csv.reader(io.StringIO(self.browser.wait("return navigator.clipboard.readText()"))))
+        self.assertEqual(rows[0], ["part", "position", "token", "2 <c>"])
+        self.assertEqual([row[:3] for row in rows[1:]], [["source", "0", "s"], ["source", "1", "t"], ["target", "0", " a,b"],
+                                                         ["target", "1", ' "q"'], ["target", "2", "<c>"],
+                                                         ["step score", "", "probability"]])
+        self.assertEqual([float32(float(row[3])) for row in rows[1:5]], [float32(short_score("", row, 0)) for row in (0, 1, 0, 1)])
+        self.assertEqual([row[3] for row in rows[5:]], ["", "0.5"])
+
+        self.browser.click("#save-svg")
+        svg = xml.etree.ElementTree.fromstring(self.saved("heatmap.svg"))
+        space = "{http://www.w3.org/2000/svg}"
+        self.assertEqual(len(svg.findall(space + "rect")), 1 + 4)
+        texts = [element.text for element in svg.findall(space + "text")]
+        for text in ("source", "0 s", '1 \u00b7"q"', "<c> 2", "-0.14", "0.29", "probability", "0.50"):
+            self.assertIn(text, texts)
+
+        self.browser.click("#save-png")
+        png = self.saved("heatmap.png")
+        self.assertEqual(png[:8], b"\x89PNG\r\n\x1a\n")
+        width, height = struct.unpack(">II", png[16:24])
+        self.assertEqual((width, height), (2 * int(svg.get("width")), 2 * int(svg.get("height"))))
+
+    def test_follows_light_and_dark(self):
+        self.show([self.short()])
+        light = [self.browser.style(part, "backgroundColor") for part in ("html", "#cell-1-0")]
+        self.browser.chromium("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+        try:
+            dark = [self.browser.style(part, "backgroundColor") for part in ("html", "#cell-1-0")]
+            self.assertNotEqual(light[0], dark[0])
+            self.assertNotEqual(light[1], dark[1])
+            choose = "const theme = document.getElementById('theme'); theme.value = arguments[0]; theme.dispatchEvent(new Event('change'))"
+            self.browser.run(choose, "light")
+            self.assertEqual([self.browser.style(part, "backgroundColor") for part in ("html", "#cell-1-0")], light)
+        finally:
+            self.browser.chromium("Emulation.setEmulatedMedia", features=[])
+        self.browser.run(choose, "dark")
+        self.assertEqual([self.browser.style(part, "backgroundColor") for part in ("html", "#cell-1-0")], dark)
+
+    def test_scales(self):
+        self.show([self.short(), results.sequence(["x", "y"], 1, lambda *_: 8.0)])
+        end = "#legend"
+        choose = "const e = document.getElementById(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event('change'))"
+        self.assertEqual(self.browser.text(end), "Colours: -88")
+        self.browser.run(choose, "scale", "view")
+        self.assertEqual(self.browser.text(end), "Colours: -0.3750.375")
+        self.browser.run(choose, "scale", "step")
+        for step, row in ((0, 1), (1, 2)):
+            self.assertIn(self.browser.style(f"#cell-{row}-{step}", "backgroundColor"), "rgb(180, 4, 38)")
+        self.browser.run(choose, "sequence", "1")
+        self.assertEqual(self.browser.text("#text p"), "xy")
+
+    def test_text_of_any_script(self):
+        arabic = ["\u0645\u0631", "\u062d\u0628\u0627", " \u0628\u0643", " \u0627\u0644\u0622\u0646"]
+        self.show([results.sequence(arabic, 2, short_score)])
+        self.assertEqual(self.browser.style("#text p", "direction"), "rtl")
+        self.browser.click("#text .step:nth-of-type(3)")
+        self.browser.press("ArrowLeft")
+        self.assertEqual(self.browser.text("#text .step[aria-pressed='true']"), arabic[3])
+        chinese = ["\u4f60\u597d", "\u4e16\u754c", "\U0001f600", "\u3002"]
+        self.show([results.sequence(chinese, 2, short_score)])
+        self.assertEqual(self.browser.text("#text p"), "".join(chinese))
+        self.assertEqual(self.browser.texts("#heatmap .body bdi"), chinese)
+
+    def test_hostile_tokens_are_text(self):
+        shown = [*HOSTILE[:4], "a\\x1b[31m\\x00", "\\u202edesrever\\u202c", *HOSTILE[6:]]
+        page = self.show([results.sequence(HOSTILE, 6, short_score, step_scores={"<u>score</u>": [1, 2, 3]})],
+                         attribution_method="</title><script>window.hurt = 1</script>", generated_texts=["</script><b>"],
+                         model_name="{{{data}}}")
+        self.assertEqual(self.browser.texts("#heatmap .body bdi"), [token.replace(" ", "\u00b7") for token in shown])
+        self.assertEqual(self.browser.text("#text p"), "".join(shown))
+        self.assertEqual(self.browser.text("h1"), "</title><script>window.hurt = 1</script>, {{{data}}}")
+        self.assertEqual(self.browser.run("return [document.scripts.length, document.images.length]"), [7, 0])
+        self.assertNotIn("\u202e", page.read_text(encoding="utf-8"))
+        svg = xml.etree.ElementTree.parse(self.view([results.sequence(HOSTILE, 6, short_score)], renderer="svg"))
+        texts = [element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")]
+        for position, token in enumerate(shown):
+            self.assertTrue(any(f"{position} {token}".replace(" ", "\u00b7").startswith(text.replace(" ", "\u00b7").rstrip("\u2026")) for text in texts), token)
+
+    def test_long_texts_stay_quick(self):
+        tokens = [f"\u0120word{i}" for i in range(1200)]
+        self.show([results.sequence(tokens, 1000, lambda _part, row, step: ((row * 7 + step * 3) % 11) / 11,
+                                    step_scores={"probability": [0.5] * 200})])
+        nodes = "return document.querySelectorAll('#heatmap *').length"
+        self.assertLess(self.browser.run(nodes), 6000)
+        # The longest pause between frames while the whole heatmap goes by; the best of some tries, as others use the processor.
+        pauses = [self.browser.wait("""
+          const grid = document.getElementById('heatmap');
+          let longest = 0, last = 0;
+          for (let i = 0; i <= 30; ++i) {
+            grid.scrollTo(grid.scrollWidth * i / 30, grid.scrollHeight * i / 30);
+            const now = await new Promise(requestAnimationFrame);
+            if (i > 0) longest = Math.max(longest, now - last);
+            last = now;
+          }
+          return longest""") for _ in range(3)]
+        self.assertLess(min(pauses), 300)
+        self.assertLess(self.browser.run(nodes), 6000)
+        self.assertTrue(self.browser.run("return Boolean(document.getElementById('cell-1199-199'))"))
+        # Headers and step scores stay where they are.
+        self.assertEqual(self.browser.run("""
+          const box = (name) => document.querySelector(name).getBoundingClientRect();
+          const grid = box('#heatmap');
+          const near = (a, b) => Math.abs(a - b) < 20;
+          return [near(box('#heatmap .head').top, grid.top), near(box('#heatmap .foot').bottom, grid.bottom),
+                  near(box('#heatmap .body .label').left, grid.left)]"""), [True, True, True])
+        self.browser.click("#cell-1190-190")
+        self.browser.press("Control+Home")
+        self.assertEqual(self.browser.text("#cell-0-0"), "0.00")
+        self.assertEqual(self.browser.run("return document.getElementById('heatmap').scrollTop"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
