@@ -197,7 +197,8 @@ class Evaluator {
  private:
   std::vector<UnitScores> attributions(const std::vector<PreparedText>& texts, std::size_t first, std::size_t last,
                                        const AblationScores& ablations) const;
-  void keep(const std::string& removal, const Measure& measure, const AblationScores& ablations);
+  void keep(const NamedMetric& metric, const std::string& removal, const Measure& measure,
+            const AblationScores& ablations);
 
   const PluginHost& host_;
   const Model& model_;
@@ -213,6 +214,7 @@ class Evaluator {
   std::int64_t taken_ = 0;
 
   struct Kept {
+    const NamedMetric* metric;
     std::string removal;
     Measure measure;  ///< values [A,N]
   };
@@ -250,7 +252,8 @@ std::vector<UnitScores> Evaluator::attributions(const std::vector<PreparedText>&
   return result;
 }
 
-void Evaluator::keep(const std::string& removal, const Measure& measure, const AblationScores& ablations) {
+void Evaluator::keep(const NamedMetric& metric, const std::string& removal, const Measure& measure,
+                     const AblationScores& ablations) {
   std::vector<Tensor> steps;
   for (std::int64_t b = 0; b < ablations.texts(); ++b)
     steps.push_back(measure.values.select(1, b).narrow(1, 0, ablations.steps(b)).to(at::kDouble));
@@ -260,10 +263,12 @@ void Evaluator::keep(const std::string& removal, const Measure& measure, const A
       results_.notes.push_back(note);
   for (Kept& kept : kept_)
     if (kept.removal == removal && kept.measure.name == measure.name) {
+      if (kept.metric != &metric)
+        throw ConfigError("measures '" + measure.name + "', as another of the metrics does; keep one of the two");
       kept.measure.values = at::cat({kept.measure.values, values}, 1);
       return;
     }
-  kept_.push_back({removal, {measure.name, measure.higher_is_better, values, {}}});
+  kept_.push_back({&metric, removal, {measure.name, measure.higher_is_better, values, {}}});
 }
 
 void Evaluator::add(const std::vector<PreparedText>& texts, std::size_t first, std::size_t last, std::int64_t batches) {
@@ -287,7 +292,7 @@ void Evaluator::add(const std::vector<PreparedText>& texts, std::size_t first, s
       if (metric.removes || removal == spec_.removals.front())
         with_place(metric.choice.where, plugin_title(PluginKind::metric, metric.choice.name), [&] {
           for (const Measure& measure : metric.metric->measure(evaluation))
-            keep(metric.removes ? removal.name() : "", measure, ablations);
+            keep(metric, metric.removes ? removal.name() : "", measure, ablations);
         });
       if (options_.progress) options_.progress(++taken_, batches * std::ssize(spec_.removals) * std::ssize(metrics_));
     }
@@ -297,7 +302,7 @@ void Evaluator::add(const std::vector<PreparedText>& texts, std::size_t first, s
 std::vector<EvaluatedMeasure> Evaluator::measures() const {
   std::vector<EvaluatedMeasure> result;
   const std::int64_t count = std::ssize(stored_), draws = spec_.random_draws;
-  for (const auto& [removal, measure] : kept_) {
+  for (const auto& [_, removal, measure] : kept_) {
     const Tensor drawn = measure.values.narrow(0, count, draws);
     const Tensor values = at::cat(
         {measure.values.narrow(0, 0, count), at::nanmean(drawn, 0, true), measure.values.slice(0, count + draws)});

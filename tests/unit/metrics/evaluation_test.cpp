@@ -141,6 +141,10 @@ TEST_F(Evaluate, RefusesWhatDoesNotFit) {
   changed[0].spec.name = "random";
   EXPECT_EQ(error_of(changed), "attribution 'random': is the name of a baseline; give it another");
   EXPECT_EQ(error_of({}), "there is nothing to evaluate; give at least one attribution");
+  spec.metrics = {choice("aopc"), choice("comprehensiveness")};
+  EXPECT_EQ(error_of(results()),
+            "metric 'comprehensiveness': measures 'comprehensiveness', as another of the metrics does; keep one of the "
+            "two");
   spec.metrics = {choice("lds", {{"ablation", Value(std::int64_t{3})}})};
   EXPECT_TRUE(
       error_of(results()).starts_with("unknown parameter of metric 'lds' 'ablation'; did you mean 'ablations'?"))
