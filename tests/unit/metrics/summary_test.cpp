@@ -5,12 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "host/evaluation_summary.h"
 
 namespace whence::host {
 namespace {
+
+constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
 EvaluatedResults results_of(const std::vector<Tensor>& rows) {
   EvaluatedResults results{.score = "probability", .names = {"a", "b", "random"}, .random = 2};
@@ -48,7 +51,8 @@ TEST(Summary, DependsOnTheSeedAlone) {
 TEST(Summary, LeavesOutWhatHasNoNumber) {
   const Tensor random = at::tensor({1.0, 5.0, 2.0}, at::kDouble);
   const auto rows = summarize(
-      results_of({at::tensor({NAN, 4.0, 8.0}, at::kDouble), at::full({3}, NAN, at::kDouble), random}), 100, 0.95, 0);
+      results_of({at::tensor({kNothing, 4.0, 8.0}, at::kDouble), at::full({3}, kNothing, at::kDouble), random}), 100,
+      0.95, 0);
   EXPECT_EQ(rows[0].value.mean, 6);
   EXPECT_EQ(rows[0].value.steps, 2);
   EXPECT_NEAR(rows[0].over_random.mean, 2.5, 1e-12) << "over the steps where both have a number";
@@ -57,7 +61,7 @@ TEST(Summary, LeavesOutWhatHasNoNumber) {
 }
 
 TEST(Summary, WritesARowForEveryStepMeasureAndAttribution) {
-  const Tensor random = at::tensor({1.0, NAN}, at::kDouble);
+  const Tensor random = at::tensor({1.0, kNothing}, at::kDouble);
   const EvaluatedResults results = results_of({random, random, random});
   const auto json = nlohmann::json::parse(evaluation_json(results, summarize(results, 10, 0.95, 0), {}, 0, true));
   ASSERT_EQ(json.at("rows").size(), 6u);
