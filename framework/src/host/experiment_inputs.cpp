@@ -132,6 +132,7 @@ std::vector<InputText> read_inputs(const std::filesystem::path& file, const Valu
         records ? read_record(line, place(file, number), fields, file.parent_path()) : InputText{.text = line};
     input.where = {file.string(), number, 0};
     if (input.contrast) input.contrast->where = input.where;
+    if (input.contrast && input.contrast->alignment) input.contrast->alignment->where = input.where;
     inputs.push_back(std::move(input));
   }
   if (inputs.empty()) throw InputError(file.string() + ": holds no text; expected one per line");
