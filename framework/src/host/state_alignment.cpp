@@ -117,8 +117,8 @@ std::vector<std::int64_t> align_by_states(const Model& aligner, std::optional<st
   const std::int64_t blocks = info.kind == ModelKind::encoder_decoder ? info.encoder_layers : info.layers;
   const std::int64_t block = layer.value_or(2 * blocks / 3);
   if (block > blocks)
-    throw ConfigError("layer " + std::to_string(block) + " of the aligner '" + info.name + "', which has " +
-                      std::to_string(blocks) + " blocks; expected at most that");
+    throw ConfigError("the aligner '" + info.name + "' has no layer " + std::to_string(block) + "; expected 0 to " +
+                      std::to_string(blocks));
   const TokenText own = token_text(tokenizer, text), others = token_text(tokenizer, other);
   const AlignerText one = read_text(aligner, block, own.text), another = read_text(aligner, block, others.text);
   std::vector<std::int64_t> partners(text.size(), -1);

@@ -43,7 +43,7 @@ TEST(AlignByStates, RefusesLayersThatThereAreNot) {
   const FakeModel model;
   const FakeTokenizer tokenizer(FakeModel::kVocabulary);
   EXPECT_EQ(testing::text_of_error<ConfigError>([&] { align_by_states(model, 3, tokenizer, {3}, {3}); }),
-            "layer 3 of the aligner 'fake', which has 2 blocks; expected at most that");
+            "the aligner 'fake' has no layer 3; expected 0 to 2");
   EXPECT_EQ(testing::text_of_error<InputError>(
                 [&] { align_by_states(model, 0, tokenizer, TokenIds(65, 3), TokenIds(2, 3)); }),
             "a text to align has 65 tokens, the context of the aligner 'fake' holds 64; choose another alignment");
