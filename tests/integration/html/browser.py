@@ -23,11 +23,12 @@ class Browser:
         else:
             raise RuntimeError("chromedriver did not start")
         self.address = f"http://127.0.0.1:{port.group(1)}/session"
-        options = {"args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--force-device-scale-factor=1",
+        options = {"args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-device-scale-factor=1",
                             "--window-size=1200,900"]}
         answer = self.call("", {"capabilities": {"alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}})
         self.address += "/" + answer["sessionId"]
+        self.call("/timeouts", {"script": 120000})  # machines that build at the same time are slow
         self.chromium("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
         self.chromium("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
 
