@@ -59,7 +59,7 @@ TEST_F(MetricTest, AopcIsTheMeanDropOverRatios) {
   const Tensor weights = exact(text).select(1, 0);
   std::vector<std::int64_t> order{0, 1, 2};
   std::sort(order.begin(), order.end(),
-            [&](auto a, auto b) { return weights[a].item<double>() > weights[b].item<double>(); });
+            [&](std::int64_t a, std::int64_t b) { return weights[a].item<double>() > weights[b].item<double>(); });
   const auto log_probability = [&](std::size_t removed) {
     Tensor sum = at::zeros({testing::FakeModel::kHidden});
     for (std::size_t i = removed; i < 3; ++i) sum = sum + row(text, order[i]);
