@@ -5,6 +5,7 @@
 #include <set>
 
 #include "host/checksum.h"
+#include "host/evaluation.h"
 #include "host/guard.h"
 #include "host/run_directory.h"
 #include "host/run_manifest.h"
@@ -206,6 +207,7 @@ void check_experiment(const Catalogue& catalogue, const Experiment& experiment) 
     check_choice(catalogue, PluginKind::model, {*experiment.model_plugin, {}, experiment.model_plugin_where});
   for (const AttributionSpec& spec : experiment.attributions) check_attribution(catalogue, spec);
   for (const OutputSpec& output : experiment.outputs) check_choice(catalogue, PluginKind::renderer, output.renderer);
+  if (experiment.evaluation) check_evaluation(catalogue, *experiment.evaluation);
   check_output_files(experiment);
   for (const InputText& input : experiment.inputs) check_input(input);
   check_contrasts(catalogue, experiment);

@@ -116,6 +116,15 @@ TEST_F(SideBySide, EvaluateShowsATableWithBaselines) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << "\n" << outcome.out;
 }
 
+TEST_F(SideBySide, ValidateChecksTheEvaluation) {
+  const std::string file = experiment("evaluation: {metrics: [lds: {ablation: 3}]}\n");
+  const Outcome outcome = whence_tool({"validate", file});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_NE(outcome.out.find(": unknown parameter of metric 'lds' 'ablation'; did you mean 'ablations'?"),
+            std::string::npos)
+      << outcome.out;
+}
+
 TEST_F(SideBySide, EvaluateRefusesWhatDoesNotFit) {
   const fs::path directory = run();
   const std::string file = (directory / "results/loo.json").string();
