@@ -267,6 +267,11 @@ class Pages(unittest.TestCase):
         self.assertLess((self.busy_seconds() - before) / frames, 0.4)
         self.assertLess(self.browser.run(nodes), 6000)
         self.assertTrue(self.browser.run("return Boolean(document.getElementById('cell-1199-199'))"))
+        # The chosen token is in sight, far down in the text.
+        self.assertTrue(self.browser.run("""
+          const box = (name) => document.querySelector(name).getBoundingClientRect();
+          const token = box("#text .step[aria-pressed='true']"), text = box('#text');
+          return document.getElementById('text').scrollTop > 0 && token.top >= text.top && token.bottom <= text.bottom"""))
         # Headers and step scores stay where they are.
         self.assertEqual(self.browser.run("""
           const box = (name) => document.querySelector(name).getBoundingClientRect();

@@ -62,12 +62,20 @@ class TextView {
       span.setAttribute("aria-pressed", String(i === step));
     });
     this.step = step;
+    this.scrollTo(this.steps[step]);
     for (const [part, spans] of this.spans)
       spans.forEach((span, row) => {
         const color = colors.of(this.sequence.value(part, row, step), magnitude);
         span.style.background = color ? color.ground : "";
         span.style.color = color ? color.letters : "";
       });
+  }
+
+  /** Brings a token into the part of a long text that is visible. */
+  scrollTo({ offsetTop, offsetHeight }) {
+    const { root } = this;
+    if (offsetTop < root.scrollTop || offsetTop + offsetHeight > root.scrollTop + root.clientHeight)
+      root.scrollTop = offsetTop - root.clientHeight / 2;
   }
 
   pick(span) {
