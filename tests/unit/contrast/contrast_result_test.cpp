@@ -66,7 +66,7 @@ TEST(ContrastResult, HoldsLabelsTextsAndPairs) {
   const std::string spec =
       "{method: saliency, attributed_function: {contrast_prob_diff: {logprob: true}}, step_scores: contrast_prob}";
   const Experiment all =
-      experiment("text: t3 t7, generated: t3 t7 t2 t9, contrast_target: t3 t7 t5 t9, contrast_alignment: auto", spec);
+      parse("text: t3 t7, generated: t3 t7 t2 t9, contrast_target: t3 t7 t5 t9, contrast_alignment: auto", spec);
   const auto texts = prepare_sequences(model, all.inputs, {});
   const AttributionOutput output = attribute(model, testing::built_plugins(), texts, all.attributions.front());
   EXPECT_EQ(output.sequences[0].target[1], (Token{"t7", 7}));
