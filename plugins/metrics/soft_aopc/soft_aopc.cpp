@@ -58,7 +58,7 @@ class SoftAopc final : public whence::Metric {
     const Tensor scores =
         problem.scores(whence::Points{.count = std::ssize(evaluation.attributions) * most * draws, .rows = rows})
             .to(at::kDouble)
-            .view({std::ssize(evaluation.attributions), most, draws, problem.batch_size()});
+            .view({std::ssize(evaluation.attributions), most, draws, problem.batch_size(), most});
     const Tensor whole = problem.scores().to(at::kDouble);
     std::vector<Measure> measures;
     for (const ScoreScale scale : scales_) {
@@ -70,7 +70,8 @@ class SoftAopc final : public whence::Metric {
       };
       for (const MeasuredStep& at : steps)
         measure.values[at.attribution][at.sequence][at.step] =
-            scaled(whole[at.sequence][at.step]) - scaled(scores[at.attribution][at.step].select(1, at.sequence)).mean();
+            scaled(whole[at.sequence][at.step]) -
+            scaled(scores[at.attribution][at.step].select(1, at.sequence).select(1, at.step)).mean();
       measures.push_back(std::move(measure));
     }
     return measures;
