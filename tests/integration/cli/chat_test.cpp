@@ -83,17 +83,22 @@ TEST_F(Chat, OfTheCommandLineGivesVariablesToTheTemplate) {
   EXPECT_EQ(attributes.at("info").at("constrained_decoding"), false);
 }
 
-TEST_F(Chat, OfAnExperimentIsMergedByTurns) {
+TEST_F(Chat, OfAnExperimentHasTurnsThatMerge) {
   const std::string messages =
       "messages:\n"
       "  - {role: system, content: the nurse}\n"
       "  - {role: user, content: It was a}\n"
       "  - {role: assistant, content: red book}\n";
   const json whole = run(messages + "attributions: saliency\n").at("sequence_attributions")[0];
-  const json turns = run(messages + "attributions: {method: saliency, aggregation: [{units: {unit: turn}}]}\n")
-                         .at("sequence_attributions")[0];
-  EXPECT_LT(texts(turns).size(), texts(whole).size());
+  EXPECT_EQ(labels(whole).front(), " -1: markup");
+  EXPECT_EQ(labels(whole).back(), "assistant 2: content");
+  // What is stored stays whole; aggregators are for what is shown.
+  const Outcome made = attribute({"-i", "It was a", "-g", "red book", "--system", "the nurse",
+                                  "--attribution-aggregators", "units: {unit: turn}", "scores"});
+  ASSERT_EQ(made.status, 0) << made.err;
+  const json turns = json::parse(made.out).at("attributes").at("sequence_attributions")[0];
   const Texts merged = texts(turns);
+  EXPECT_LT(merged.size(), texts(whole).size());
   ASSERT_GE(merged.size(), 4u);
   EXPECT_EQ((Texts{merged.begin(), merged.begin() + 4}), (Texts{"<s>", "system 0", "user 1", "assistant 2"}));
 }
