@@ -174,7 +174,7 @@ TEST(Heatmap, HostileTokensReachTheTerminalAsEscapes) {
   const std::string drawn = draw_heatmaps(output, {80, ColorDepth::none}, {});
   for (const unsigned char c : drawn) EXPECT_TRUE(c >= 0x20 || c == '\n') << static_cast<int>(c);
   for (const char* mark : {"\u202e", "\u2066", "\u200b", "\u200d", "\u009b"})
-    EXPECT_EQ(drawn.find(mark), std::string::npos) << printable(mark);
+    EXPECT_EQ(drawn.find(mark), std::string::npos) << drawing::printable(mark);
 }
 
 TEST(Heatmap, ContrastedStepsKeepBothTokens) {

@@ -140,7 +140,7 @@ TEST(Svg, DarkGroundHasItsOwnColours) {
 TEST(Svg, DrawsAMapForEachStep) {
   AttributionOutput output = encoder_decoder();
   SequenceAttribution& sequence = output.sequences[0];
-  sequence.source_attributions = {};
+  sequence.source_attributions = Tensor();
   sequence.target_attributions = at::zeros({6, 5, 2});
   sequence.granularity = {"layer_state"};
   const Picture picture = picture_of(output);
@@ -151,7 +151,7 @@ TEST(Svg, DrawsAMapForEachStep) {
 
 TEST(Svg, RefusesWhatItCannotDraw) {
   AttributionOutput output = encoder_decoder();
-  output.sequences[0].source_attributions = {};
+  output.sequences[0].source_attributions = Tensor();
   output.sequences[0].target_attributions = at::zeros({6, 5, 2, 3});
   output.sequences[0].granularity = {"layer", "head"};
   EXPECT_EQ(text_of_error<ConfigError>([&] { picture_of(output); }),
