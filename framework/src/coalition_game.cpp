@@ -1,9 +1,14 @@
 #include "whence/coalition_game.h"
 
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/nonzero.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <string>
+
+#include "whence/error.h"
 
 namespace whence {
 namespace {
@@ -63,6 +68,12 @@ void CoalitionGame::evaluate(const std::vector<std::vector<Coalition>>& wanted, 
   variants.target_mask = masks(Side::target);
   removal_.complete(problem_, draw_, variants);
   const Tensor scores = problem_.scores(variants).to(at::kDouble);
+  // A fit would make something of them.
+  if (const Tensor broken = at::nonzero(at::isfinite(scores).logical_not()); broken.size(0) > 0)
+    throw ModelError("sequence '" +
+                     problem_.sequences()[static_cast<std::size_t>(broken[0][1].item<std::int64_t>())].id + "', step " +
+                     std::to_string(broken[0][2].item<std::int64_t>()) +
+                     ": the score is not finite once tokens are removed; nothing was stored");
   for (std::size_t b = 0; b < wanted.size(); ++b)
     for (std::size_t c = first; c < std::min(first + count, wanted[b].size()); ++c)
       known_[b].emplace(wanted[b][c],

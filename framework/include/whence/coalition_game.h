@@ -30,7 +30,8 @@ class WHENCE_API CoalitionGame {
   };
   std::vector<Audience> audiences(std::int64_t game) const;
 
-  /// Worth [C,T] (double) of the coalitions that are asked of each game.
+  /// Worth [C,T] (double) of the coalitions that are asked of each game. Throws ModelError for a score that is not
+  /// finite.
   std::vector<Tensor> worth(const std::vector<std::vector<Coalition>>& coalitions);
   /// Coalitions as [C,players] of 0 and 1 (double).
   static Tensor presence(const std::vector<Coalition>& coalitions);

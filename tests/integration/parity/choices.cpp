@@ -33,7 +33,8 @@ Choice step_function(const std::string& name, const json& keywords) {
   if (one_of(name, {"contrast_logits", "contrast_logits_diff", "contrast_prob", "contrast_prob_diff", "in_context_pvi",
                     "kl_divergence", "pcxmi"})) {
     params.emplace_back("contrast_force_inputs", Value(keywords.value("contrast_force_inputs", false)));
-    params.emplace_back("compat", Value(std::string("reference")));
+    // Where the reference contrasts sources alone, it runs on with the target embeddings that it differentiates by.
+    if (!keywords.contains("contrast_sources")) params.emplace_back("compat", Value(std::string("reference")));
   }
   if (name == "perplexity") params.emplace_back("compat", Value(std::string("reference")));
   return {name, Value(std::move(params)), {}};

@@ -98,7 +98,7 @@ TEST_P(Layers, TemperatureScopeIsTheGradientOfTheLengthOfTheFinalState) {
     const std::int64_t rows = side == Side::source ? 4 : kRows;
     const Tensor own = texts.embeddings(side)[0].narrow(0, 0, rows);
     const std::int64_t numbers = own.numel();
-    const double move = 1e-2 * own.square().mean().sqrt().item<double>();
+    const double move = 5e-4 * own.square().mean().sqrt().item<double>();
     const Tensor moves = move * at::eye(numbers).view({numbers, rows, -1});
     const auto length = [&](const Tensor& embeddings) {
       Inputs inputs;

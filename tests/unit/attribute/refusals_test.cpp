@@ -55,20 +55,20 @@ class PlainModel final : public FakeModel {
 };
 
 TEST_F(Refusals, OfModelsWithoutOptionalPowers) {
-  expect_refusals(
-      PlainModel(),
-      {"alti", "alti_logit", "attention_rollout", "information_flow_routes", "temperature_scope", "value_zeroing"},
-      "the model fake (fake) ");
+  expect_refusals(PlainModel(),
+                  {"alti", "alti_logit", "attention_rollout", "information_flow_edges", "information_flow_routes",
+                   "information_flow_span", "temperature_scope", "value_zeroing", "value_zeroing_rollout"},
+                  "the model fake (fake) ");
 }
 
-/// Its vocabulary has nothing that could stand for no token.
+/// Its vocabulary has a token to begin with, but nothing that could stand for no token.
 class NoSpecialTokens final : public testing::FakeTokenizer {
  public:
   using testing::FakeTokenizer::FakeTokenizer;
   const SpecialIds& special_ids() const override { return none_; }
 
  private:
-  SpecialIds none_;
+  SpecialIds none_{.bos = 1};
 };
 class NeutralTokenMissing final : public FakeModel {
  public:
@@ -82,7 +82,8 @@ TEST_F(Refusals, OfModelsWithoutATokenForTheBaseline) {
   expect_refusals(
       NeutralTokenMissing(),
       {"deeplift", "discretized_integrated_gradients", "gim", "gradient_shap", "integrated_gradients", "kernel_shap",
-       "leave_one_out", "lime", "occlusion", "owen", "permutation_shapley", "sequential_integrated_gradients"},
+       "layer_deeplift", "layer_gradient_shap", "layer_integrated_gradients", "leave_one_out", "lime", "occlusion",
+       "owen", "permutation_shapley", "sequential_integrated_gradients"},
       "the tokenizer has no unknown, padding or end-of-text token");
 }
 
@@ -102,9 +103,12 @@ TEST_F(Refusals, OfScoresThatAreNotFinite) {
                                                 "attention",
                                                 "attention_rollout",
                                                 "gradient_attention_rollout",
+                                                "information_flow_edges",
                                                 "information_flow_routes",
+                                                "information_flow_span",
                                                 "temperature_scope",
-                                                "value_zeroing"};
+                                                "value_zeroing",
+                                                "value_zeroing_rollout"};
   const NotANumber model;
   for (const std::string& method : methods()) {
     SCOPED_TRACE(method);

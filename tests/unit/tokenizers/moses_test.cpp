@@ -67,6 +67,7 @@ TEST(MosesWords, KeepTheTextOfEveryPiece) {
       // These are written by name or between signs.
       if (part.size() == 1 && std::string_view("&|<>'\"[]-").find(part) != std::string_view::npos) continue;
       if (piece.ends_with("</w>")) piece.resize(piece.size() - 4);
+      if (piece.starts_with("&apos;")) piece.replace(0, 6, "'");
       EXPECT_EQ(part, piece);
       ++compared;
     }

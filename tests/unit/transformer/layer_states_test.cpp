@@ -91,7 +91,8 @@ TEST_P(LayerStatesTest, OfBothStacksAreIndependent) {
     };
     const Tensor expected = (score(step) - score(-step)) / (2 * step);
     const Tensor along = (got.layers[i] * direction.unsqueeze(2)).sum({1, 3}).to(at::kDouble);
-    EXPECT_TRUE(testing::near(along, expected, 1e-2, 1e-2)) << i;
+    // Differences of float scores are off by their rounding, whatever becomes of it.
+    EXPECT_TRUE(testing::near(along, expected, 1e-2, 1e-3 * expected.abs().max().item<double>())) << i;
   }
 }
 
