@@ -98,7 +98,8 @@ TEST_P(Layers, TemperatureScopeIsTheGradientOfTheLengthOfTheFinalState) {
     const std::int64_t rows = side == Side::source ? 4 : kRows;
     const Tensor own = texts.embeddings(side)[0].narrow(0, 0, rows);
     const std::int64_t numbers = own.numel();
-    const double move = 5e-4 * own.square().mean().sqrt().item<double>();
+    // Kinks of T5's ReLU lie within larger steps, and float scores of the others lose too many digits in smaller ones.
+    const double move = (std::string(GetParam()) == "t5" ? 5e-4 : 1e-2) * own.square().mean().sqrt().item<double>();
     const Tensor moves = move * at::eye(numbers).view({numbers, rows, -1});
     const auto length = [&](const Tensor& embeddings) {
       Inputs inputs;
