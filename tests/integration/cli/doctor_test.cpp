@@ -76,7 +76,7 @@ TEST(DoctorOfACheckpoint, SaysTheSameAsJson) {
 
 TEST(DoctorOfACheckpoint, SaysEverythingThatIsWrong) {
   const TemporaryFolder folder;
-  fs::copy(kTinyModel, folder.path(), fs::copy_options::overwrite_existing);
+  fs::copy(kTinyModel, folder.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   const std::string place = folder.path().string();
   auto config = read_json(folder.path() / "config.json");
   const int layers = config["num_hidden_layers"];
