@@ -52,7 +52,8 @@ std::vector<std::int64_t> ranking(const Evaluation& evaluation, const MeasuredSt
 }
 
 Measure empty_measure(const Evaluation& evaluation, std::string name, bool higher_is_better) {
-  return {std::move(name), higher_is_better,
+  return {std::move(name),
+          higher_is_better,
           at::full({std::ssize(evaluation.attributions), evaluation.ablations.texts(),
                     evaluation.ablations.problem().steps()},
                    std::numeric_limits<double>::quiet_NaN(), at::kDouble),

@@ -74,8 +74,7 @@ double spearman(std::span<const double> x, std::span<const double> y) {
 
 double kendall_tau_b(std::span<const double> x, std::span<const double> y) {
   if (x.size() < 2 || !varies(x) || !varies(y)) return kNothing;
-  const auto places =
-      sorted_places(x.size(), [&](auto a, auto b) { return x[a] != x[b] ? x[a] < x[b] : y[a] < y[b]; });
+  const auto places = sorted_places(x.size(), [&](auto a, auto b) { return x[a] != x[b] ? x[a] < x[b] : y[a] < y[b]; });
   const std::int64_t of_x = tied_pairs(places, [&](auto a, auto b) { return x[a] == x[b]; });
   const std::int64_t of_both = tied_pairs(places, [&](auto a, auto b) { return x[a] == x[b] && y[a] == y[b]; });
   std::vector<double> by_x;

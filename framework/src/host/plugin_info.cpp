@@ -6,8 +6,8 @@
 namespace whence::host {
 namespace {
 
-constexpr std::array kKinds = {PluginKind::model, PluginKind::method, PluginKind::step_function, PluginKind::aggregator,
-                               PluginKind::renderer, PluginKind::metric};
+constexpr std::array kKinds = {PluginKind::model,      PluginKind::method,   PluginKind::step_function,
+                               PluginKind::aggregator, PluginKind::renderer, PluginKind::metric};
 constexpr std::array<std::string_view, 6> kNames = {"model",      "method",   "step_function",
                                                     "aggregator", "renderer", "metric"};
 

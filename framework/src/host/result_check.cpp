@@ -118,15 +118,15 @@ void check_measures(const std::vector<Measure>& measures, const Evaluation& eval
   const Check check(path, "measure");
   if (measures.empty()) check.fail("no measure");
   std::set<std::string> names;
-  const Shape expected{{std::ssize(evaluation.attributions), evaluation.ablations.texts(),
-                        evaluation.ablations.problem().steps()},
-                       {}};
+  const Shape expected{
+      {std::ssize(evaluation.attributions), evaluation.ablations.texts(), evaluation.ablations.problem().steps()}, {}};
   for (const Measure& measure : measures) {
     if (measure.name.empty()) check.fail("a measure without a name");
     if (!names.insert(measure.name).second) check.fail("the measure '" + measure.name + "' twice");
     if (!measure.values.defined()) check.fail("the measure '" + measure.name + "' without numbers");
     check.shape("the measure '" + measure.name + "'", measure.values, expected, "attributions, sequences, steps");
-    if (measure.values.isinf().any().item<bool>()) check.fail("the measure '" + measure.name + "' with infinite numbers");
+    if (measure.values.isinf().any().item<bool>())
+      check.fail("the measure '" + measure.name + "' with infinite numbers");
   }
 }
 

@@ -207,8 +207,8 @@ const std::vector<std::string>& WeightNames::alternatives(std::string_view stack
 }
 
 Architecture Architecture::parse(const Value& file) {
-  std::vector<std::string> known = {"name", "summary",  "kind",   "model_types", "class_names", "gguf_architectures",
-                                    "when", "requires", "ignores",     "weights"};
+  std::vector<std::string> known = {"name", "summary",  "kind",    "model_types", "class_names", "gguf_architectures",
+                                    "when", "requires", "ignores", "weights"};
   for (const auto& [section, options] : kSections) known.push_back(section);
   if (const Value* kind = file.find("kind"); kind && kind->is_string() && kind->as_string() == "encoder_decoder")
     known.insert(known.end(), kStacks.begin(), kStacks.end());

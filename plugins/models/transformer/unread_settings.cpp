@@ -54,7 +54,7 @@ const std::set<std::string, std::less<>> kOfNoPart = {"_attn_implementation",
                                                       "unk_token_id",
                                                       "use_bfloat16",
                                                       "use_cache",
-    "vocab_size"};
+                                                      "vocab_size"};
 
 /// Whether `key` is `other` or lies below it; a star at the end of `other` stands for anything.
 bool within(std::string_view key, std::string_view other) {

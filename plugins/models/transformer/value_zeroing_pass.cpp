@@ -112,8 +112,8 @@ class Zeroing {
     RowLayout behind;
     for (std::size_t k = first; k < end; ++k) {
       const Segment& of_text = source_->segments[static_cast<std::size_t>(read[k].text)];
-      behind.add({of_text.text, 0, of_text.start, clean.seen(read[k]), of_text.prefix, of_text.prefix_text,
-                  of_text.unseen});
+      behind.add(
+          {of_text.text, 0, of_text.start, clean.seen(read[k]), of_text.prefix, of_text.prefix_text, of_text.unseen});
     }
     const Tensor queries = block.cross_queries(changed, stream, nullptr);
     Tensor mixed = at::empty_like(queries);

@@ -27,9 +27,10 @@ TEST(Arguments, PrintsItsVersion) {
 }
 
 TEST(Arguments, NamesTheNearestCommandAndOption) {
-  expect_error(whence_tool({"atribute"}), 2,
-               "unknown command 'atribute'; did you mean 'attribute'? known: attribute, compare, describe, doctor, evaluate, "
-               "list, reproduce, run, validate, view");
+  expect_error(
+      whence_tool({"atribute"}), 2,
+      "unknown command 'atribute'; did you mean 'attribute'? known: attribute, compare, describe, doctor, evaluate, "
+      "list, reproduce, run, validate, view");
   expect_error(whence_tool({"attribute", "--step_score_", "x"}), 2,
                "unknown option '--step-score-'; did you mean '--step-scores'?" + kSee);
   expect_error(whence_tool({"attribute", "--zzz"}), 2, "unknown option '--zzz';" + kSee);
@@ -60,7 +61,7 @@ TEST(Arguments, ChecksValues) {
   expect_error(
       whence_tool({"list", "methd"}), 2,
       "unknown plugin kind 'methd'; did you mean 'method'? known: aggregator, method, metric, model, renderer, "
-              "step_function");
+      "step_function");
   expect_error(whence_tool({"view"}), 2, "the result file is missing");
 }
 

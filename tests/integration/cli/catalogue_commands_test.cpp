@@ -14,7 +14,8 @@ std::string experiment_with(const std::string& attribution) {
 TEST(List, ShowsEveryKindOrOne) {
   const Outcome all = whence_tool({"list"});
   EXPECT_EQ(all.status, 0);
-  for (const char* kind : {"model\n", "\nmethod\n", "\nstep_function\n", "\naggregator\n", "\nrenderer\n", "\nmetric\n"})
+  for (const char* kind :
+       {"model\n", "\nmethod\n", "\nstep_function\n", "\naggregator\n", "\nrenderer\n", "\nmetric\n"})
     EXPECT_NE(all.out.find(kind), std::string::npos) << kind;
   const Outcome methods = whence_tool({"list", "method"});
   EXPECT_EQ(methods.out.find("renderer"), std::string::npos);

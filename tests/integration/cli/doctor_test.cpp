@@ -40,16 +40,16 @@ TEST(DoctorOfACheckpoint, SaysWhatItIs) {
   ASSERT_EQ(shown.status, 0) << shown.err;
   EXPECT_EQ(shown.err, "");
   const auto config = read_json(kTinyModel + "/config.json");
-  const std::vector<std::string> lines = {
-      "plugin: decoder_only",
-      "architecture: llama by model_type 'llama', " WHENCE_BINARY_DIR "/share/whence/architectures/llama.yaml",
-      "class: LlamaForCausalLM",
-      "kind: decoder_only",
-      "  hidden: " + config["hidden_size"].dump(),
-      "  vocabulary: " + config["vocab_size"].dump(),
-      "  kind: BPE",
-      "  source: tokenizer.json",
-      "chat template: none"};
+  const std::vector<std::string> lines = {"plugin: decoder_only",
+                                          "architecture: llama by model_type 'llama', " WHENCE_BINARY_DIR
+                                          "/share/whence/architectures/llama.yaml",
+                                          "class: LlamaForCausalLM",
+                                          "kind: decoder_only",
+                                          "  hidden: " + config["hidden_size"].dump(),
+                                          "  vocabulary: " + config["vocab_size"].dump(),
+                                          "  kind: BPE",
+                                          "  source: tokenizer.json",
+                                          "chat template: none"};
   for (const std::string& line : lines)
     EXPECT_NE(("\n" + shown.out).find("\n" + line + "\n"), std::string::npos) << line << "\nin\n" << shown.out;
   for (const char* title : {"problems:", "warnings:", "not used:", "missing:", "settings that nothing reads:"})

@@ -67,10 +67,10 @@ Product onednn_prepacked(const Tensor& right) {
                           .typed<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view,
                                         torch::List<std::optional<at::Scalar>>, std::optional<std::string_view>)>();
   try {
-    const Product multiply = [linear, packed = reorder.call(right.t().contiguous(), at::SymInt(kRowsExpected))](
-                                 const Tensor& left) {
-      return linear.call(left, packed, std::nullopt, "none", torch::List<std::optional<at::Scalar>>(), "");
-    };
+    const Product multiply =
+        [linear, packed = reorder.call(right.t().contiguous(), at::SymInt(kRowsExpected))](const Tensor& left) {
+          return linear.call(left, packed, std::nullopt, "none", torch::List<std::optional<at::Scalar>>(), "");
+        };
     multiply(at::randn({1, right.size(0)}).to(right.scalar_type()));
     return multiply;
   } catch (const c10::Error&) {
