@@ -255,7 +255,8 @@ class Pages(unittest.TestCase):
                                     step_scores={"probability": [0.5] * 200})])
         nodes = "return document.querySelectorAll('#heatmap *').length"
         self.assertLess(self.browser.run(nodes), 6000)
-        # Processor time of the page's thread, which other processes don't change, while the whole heatmap goes by.
+        # Processor time of the page's thread, which other processes don't change, while the whole heatmap goes by. A redraw
+        # takes 0.1 to 0.2 s; the bound is for pages that freeze on slow machines, where all cells would take many seconds.
         self.browser.chromium("Performance.enable", timeDomain="threadTicks")
         before, frames = self.busy_seconds(), 6
         self.browser.wait("""
@@ -264,7 +265,7 @@ class Pages(unittest.TestCase):
             grid.scrollTo(grid.scrollWidth * i / args[0], grid.scrollHeight * i / args[0]);
             await new Promise(requestAnimationFrame);
           }""", frames)
-        self.assertLess((self.busy_seconds() - before) / frames, 0.4)
+        self.assertLess((self.busy_seconds() - before) / frames, 2)
         self.assertLess(self.browser.run(nodes), 6000)
         self.assertTrue(self.browser.run("return Boolean(document.getElementById('cell-1199-199'))"))
         # The chosen token is in sight, far down in the text.
