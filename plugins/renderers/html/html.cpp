@@ -1,5 +1,6 @@
 #include <kainjow/mustache.hpp>
 
+#include "options.h"
 #include "page_data.h"
 #include "page_files.h"
 #include "text.h"
@@ -53,9 +54,7 @@ class HtmlRenderer : public Renderer {
  public:
   explicit HtmlRenderer(const Params& params) {
     if (params.get<std::string>("tokens") == "raw") options_.tokens = drawing::TokenForm::raw;
-    if (params.has("max_value")) options_.max_value = params.get<double>("max_value");
-    if (options_.max_value && *options_.max_value <= 0)
-      throw ConfigError("html: max_value is 0, expected the magnitude at the ends of the colour scale");
+    options_.max_value = drawing::max_value(params, "html");
     options_.max_bytes = params.get<std::int64_t>("max_megabytes") * 1'000'000;
   }
 

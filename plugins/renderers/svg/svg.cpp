@@ -1,5 +1,5 @@
 #include "heatmap.h"
-#include "whence/error.h"
+#include "options.h"
 #include "whence/plugin.h"
 #include "whence/renderer.h"
 
@@ -9,15 +9,11 @@ namespace {
 class SvgRenderer : public Renderer {
  public:
   explicit SvgRenderer(const Params& params) {
-    options_.tables.decimals = static_cast<int>(params.get<std::int64_t>("decimals"));
-    if (params.has("max_rows")) options_.tables.max_rows = params.get<std::int64_t>("max_rows");
-    if (params.get<std::string>("tokens") == "raw") options_.tables.tokens = drawing::TokenForm::raw;
+    options_.tables = drawing::table_options(params);
     options_.font_size = params.get<double>("font_size");
     options_.numbers = params.get<bool>("numbers");
     options_.dark = params.get<std::string>("theme") == "dark";
-    if (params.has("max_value")) options_.max_value = params.get<double>("max_value");
-    if (options_.max_value && *options_.max_value <= 0)
-      throw ConfigError("svg: max_value is 0, expected the magnitude at the ends of the colour scale");
+    options_.max_value = drawing::max_value(params, "svg");
   }
 
   std::string render(const AttributionOutput& output, const Canvas&) const override {
