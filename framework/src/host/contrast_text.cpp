@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "host/checked_value.h"
 #include "host/experiment.h"
 
 namespace whence::host {
@@ -62,15 +63,10 @@ AlignmentChoice parse_alignment(const Value& value, const std::filesystem::path&
     const Value& model = value.at("model");
     choice.model = find_model(model.as_string(), base, model.mark());
     choice.where = model.mark();
-    if (const Value* layer = value.find("layer"); layer && !layer->is_null()) {
-      choice.layer = layer->as_int();
-      if (*choice.layer < 0)
-        throw ConfigError(layer->mark(), "'layer' is " + std::to_string(*choice.layer) + "; expected at least 0");
-    }
+    if (const Value* layer = value.find("layer"); layer && !layer->is_null())
+      choice.layer = integer_from(*layer, "layer", 0);
   } else {
-    const std::string& name = value.as_string();
-    if (name != "auto" && name != "right") throw UnknownName(value.mark(), "alignment", name, {"auto", "right"});
-    if (name == "auto") choice.way = AlignmentWay::tokens;
+    if (name_from(value, "alignment", {"auto", "right"}) == "auto") choice.way = AlignmentWay::tokens;
   }
   return choice;
 }

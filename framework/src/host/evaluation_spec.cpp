@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "host/checked_value.h"
 #include "host/choice_value.h"
 #include "host/experiment.h"
 
@@ -9,20 +10,6 @@ namespace whence::host {
 namespace {
 
 Value text(const std::string& value) { return Value(value); }
-
-std::int64_t at_least(const Value& value, std::string_view key, std::int64_t least) {
-  const std::int64_t number = value.as_int();
-  if (number < least)
-    throw ConfigError(value.mark(), "'" + std::string(key) + "' is " + std::to_string(number) + "; expected at least " +
-                                        std::to_string(least));
-  return number;
-}
-
-const std::string& one_of(const Value& value, std::string_view what, const std::vector<std::string>& known) {
-  const std::string& name = value.as_string();
-  if (std::find(known.begin(), known.end(), name) == known.end()) throw UnknownName(value.mark(), what, name, known);
-  return name;
-}
 
 }  // namespace
 
@@ -33,7 +20,7 @@ RemovalSpec parse_removal(const Value& value) {
     spec = {"token", value.at("token").as_string()};
     if (spec.token.empty()) throw ConfigError(value.at("token").mark(), "'token' is empty; name what stands in");
   } else {
-    spec.removal = one_of(value, "removal", {"baseline", "delete", "mask", "mean", "token", "zero"});
+    spec.removal = name_from(value, "removal", {"baseline", "delete", "mask", "mean", "token", "zero"});
     if (spec.removal == "token") spec.token = "unk";
   }
   return spec;
@@ -58,16 +45,16 @@ EvaluationSpec parse_evaluation(const Value& value) {
     if (spec.removals.empty()) throw ConfigError(v->mark(), "'removals' is empty; name one, or leave it out");
   }
   if (const Value* v = value.find("units"))
-    spec.units = one_of(*v, "kind of unit", {"line", "paragraph", "sentence", "span", "token", "turn", "word"});
+    spec.units = name_from(*v, "kind of unit", {"line", "paragraph", "sentence", "span", "token", "turn", "word"});
   if (const Value* v = value.find("protect"))
-    spec.protect = one_of(*v, "way to protect tokens", {"none", "special", "template"});
+    spec.protect = name_from(*v, "way to protect tokens", {"none", "special", "template"});
   if (const Value* v = value.find("language")) spec.language = v->as_string();
   if (const Value* v = value.find("spans")) spec.spans = *v;
   if (const Value* v = value.find("score"); v && !v->is_null()) spec.score = parse_choice(*v, "step function");
   if (const Value* v = value.find("aggregation"); v && !v->is_null())
     spec.aggregation = parse_choices(*v, "aggregator");
-  if (const Value* v = value.find("random_draws")) spec.random_draws = at_least(*v, "random_draws", 1);
-  if (const Value* v = value.find("resamples")) spec.resamples = at_least(*v, "resamples", 1);
+  if (const Value* v = value.find("random_draws")) spec.random_draws = integer_from(*v, "random_draws", 1);
+  if (const Value* v = value.find("resamples")) spec.resamples = integer_from(*v, "resamples", 1);
   if (const Value* v = value.find("confidence")) {
     spec.confidence = v->as_double();
     if (!(spec.confidence > 0 && spec.confidence < 1))

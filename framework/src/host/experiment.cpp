@@ -3,9 +3,9 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
-#include <limits>
 #include <set>
 
+#include "host/checked_value.h"
 #include "host/choice_value.h"
 #include "host/yaml.h"
 #include "whence/generation_options.h"
@@ -14,23 +14,6 @@ namespace whence::host {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::int64_t integer_from(const Value& value, std::string_view key, std::int64_t least,
-                          std::int64_t most = std::numeric_limits<std::int64_t>::max()) {
-  const std::int64_t number = value.as_int();
-  if (number < least || number > most)
-    throw ConfigError(value.mark(),
-                      "'" + std::string(key) + "' is " + std::to_string(number) + "; expected " +
-                          (number < least ? "at least " + std::to_string(least) : "at most " + std::to_string(most)));
-  return number;
-}
-
-/// `value` if it is one of `known`.
-const std::string& name_from(const Value& value, std::string_view what, const std::vector<std::string>& known) {
-  const std::string& name = value.as_string();
-  if (std::find(known.begin(), known.end(), name) == known.end()) throw UnknownName(value.mark(), what, name, known);
-  return name;
-}
 
 /// Names that become files: no separators, nothing hidden, short enough for what is appended.
 std::string file_name_from(const Value& value, std::string_view key) {
