@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "whence/error.h"
+#include "whence/random_coalition.h"
 
 namespace whence {
 namespace {
@@ -60,6 +61,10 @@ Measure empty_measure(const Evaluation& evaluation, std::string name, bool highe
           {}};
 }
 
+double& value_at(Measure& measure, const MeasuredStep& at) {
+  return measure.values.accessor<double, 3>()[at.attribution][at.sequence][at.step];
+}
+
 Coalition without_first(const Evaluation& evaluation, const MeasuredStep& at, const std::vector<std::int64_t>& ranking,
                         std::int64_t count) {
   return coalition(evaluation, at, ranking, count, false);
@@ -70,16 +75,13 @@ Coalition only_first(const Evaluation& evaluation, const MeasuredStep& at, const
   return coalition(evaluation, at, ranking, count, true);
 }
 
-std::vector<Coalition> random_coalitions(const Evaluation& evaluation, std::int64_t sequence, std::int64_t samples,
-                                         double keep) {
-  std::vector<Coalition> result;
-  const std::int64_t units = std::ssize(evaluation.ablations.units(sequence));
-  for (std::int64_t sample = 0; sample < samples; ++sample) {
-    const Tensor drawn = evaluation.ablations.problem().random(sequence, "random ablations", sample).uniform({units});
-    Coalition coalition;
-    for (std::int64_t i = 0; i < units; ++i) coalition.push_back(drawn.const_data_ptr<double>()[i] < keep);
-    result.push_back(std::move(coalition));
-  }
+std::vector<std::vector<Coalition>> random_coalitions(const Evaluation& evaluation, std::int64_t samples, double keep) {
+  std::vector<std::vector<Coalition>> result(static_cast<std::size_t>(evaluation.ablations.texts()));
+  for (std::int64_t b = 0; b < evaluation.ablations.texts(); ++b)
+    for (std::int64_t sample = 0; sample < samples; ++sample)
+      result[static_cast<std::size_t>(b)].push_back(
+          random_coalition(evaluation.ablations.problem().random(b, "random ablations", sample),
+                           std::ssize(evaluation.ablations.units(b)), keep));
   return result;
 }
 

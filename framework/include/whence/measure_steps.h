@@ -23,6 +23,8 @@ WHENCE_API std::vector<double> scores_at(const Evaluation& evaluation, const Mea
 WHENCE_API std::vector<std::int64_t> ranking(const Evaluation& evaluation, const MeasuredStep& at);
 /// A measure without numbers: NaN everywhere.
 WHENCE_API Measure empty_measure(const Evaluation& evaluation, std::string name, bool higher_is_better);
+/// What a measure says of an attribution at a step.
+WHENCE_API double& value_at(Measure& measure, const MeasuredStep& at);
 
 /// All units but the first `count` of a ranking, or no others than these.
 WHENCE_API Coalition without_first(const Evaluation& evaluation, const MeasuredStep& at,
@@ -30,9 +32,9 @@ WHENCE_API Coalition without_first(const Evaluation& evaluation, const MeasuredS
 WHENCE_API Coalition only_first(const Evaluation& evaluation, const MeasuredStep& at,
                                 const std::vector<std::int64_t>& ranking, std::int64_t count);
 
-/// Subsets of the units of one text in which each is there with probability `keep`: [samples][units].
-WHENCE_API std::vector<Coalition> random_coalitions(const Evaluation& evaluation, std::int64_t sequence,
-                                                    std::int64_t samples, double keep);
+/// Subsets of the units of every text in which each is there with probability `keep`: [texts][samples][units].
+WHENCE_API std::vector<std::vector<Coalition>> random_coalitions(const Evaluation& evaluation, std::int64_t samples,
+                                                                 double keep);
 
 /// The parameter `scales`: a list of "probability", "log_probability" and "score". Throws UnknownName, ConfigError for
 /// an empty one.

@@ -8,6 +8,7 @@
 #include "whence/error.h"
 #include "whence/method.h"
 #include "whence/plugin.h"
+#include "whence/random_coalition.h"
 
 namespace {
 
@@ -32,12 +33,9 @@ class ContextCite final : public whence::Method {
     std::vector<std::vector<Coalition>> coalitions;
     for (std::int64_t b = 0; b < game.games(); ++b) {
       coalitions.emplace_back();
-      for (std::int64_t sample = 0; sample < ablations_ + held_out_; ++sample) {
-        const Tensor drawn = problem.random(b, "context_cite", sample).uniform({game.players(b)});
-        Coalition coalition;
-        for (std::int64_t i = 0; i < drawn.numel(); ++i) coalition.push_back(drawn[i].item<double>() < keep_);
-        coalitions.back().push_back(std::move(coalition));
-      }
+      for (std::int64_t sample = 0; sample < ablations_ + held_out_; ++sample)
+        coalitions.back().push_back(
+            whence::random_coalition(problem.random(b, "context_cite", sample), game.players(b), keep_));
     }
     const std::vector<Tensor> worth = game.worth(coalitions);
     std::vector<Tensor> weights;

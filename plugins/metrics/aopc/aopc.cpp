@@ -42,14 +42,13 @@ class Aopc final : public whence::Metric {
       Measure measure = whence::empty_measure(
           evaluation, whence::name_on(comprehensiveness_ ? "comprehensiveness" : "sufficiency", scale),
           comprehensiveness_);
-      auto values = measure.values.accessor<double, 3>();
       const std::vector<double> scores = evaluation.ablations.scores(questions, scale);
       auto score = scores.begin();
       for (const MeasuredStep& at : steps) {
         const double whole = *score++;
         double sum = 0;
         for (std::size_t i = 0; i < ratios_.size(); ++i) sum += whole - *score++;
-        values[at.attribution][at.sequence][at.step] = sum / static_cast<double>(ratios_.size());
+        value_at(measure, at) = sum / static_cast<double>(ratios_.size());
       }
       measures.push_back(std::move(measure));
     }

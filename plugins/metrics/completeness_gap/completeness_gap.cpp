@@ -32,8 +32,7 @@ class CompletenessGap final : public whence::Metric {
       const double difference = scores[2 * i] - scores[2 * i + 1];
       const double gap = std::abs(std::accumulate(own.begin(), own.end(), 0.0) - difference);
       if (relative_ && difference == 0) continue;
-      measure.values.accessor<double, 3>()[at.attribution][at.sequence][at.step] =
-          relative_ ? gap / std::abs(difference) : gap;
+      value_at(measure, at) = relative_ ? gap / std::abs(difference) : gap;
     }
     return {std::move(measure)};
   }

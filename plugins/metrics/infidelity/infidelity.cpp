@@ -16,9 +16,7 @@ class Infidelity final : public whence::Metric {
       : ablations_(params.get<std::int64_t>("ablations")), keep_(params.get<double>("keep_prob")) {}
 
   std::vector<Measure> measure(const Evaluation& evaluation) const override {
-    std::vector<std::vector<whence::Coalition>> coalitions;
-    for (std::int64_t b = 0; b < evaluation.ablations.texts(); ++b)
-      coalitions.push_back(whence::random_coalitions(evaluation, b, ablations_, keep_));
+    const auto coalitions = whence::random_coalitions(evaluation, ablations_, keep_);
     const std::vector<MeasuredStep> steps = whence::measured_steps(evaluation);
     std::vector<whence::AblationQuestion> questions;  // of every step: the whole text, and each ablation
     for (const MeasuredStep& at : steps) {
@@ -45,11 +43,9 @@ class Infidelity final : public whence::Metric {
       const auto error = [&](double scale) {
         return std::max(0.0, scale * scale * predicted_squares - 2 * scale * products + drop_squares);
       };
-      const auto put = [&](Measure& measure, double value) {
-        measure.values.accessor<double, 3>()[at.attribution][at.sequence][at.step] = value;
-      };
-      if (evaluation.attributions[static_cast<std::size_t>(at.attribution)].explains_score) put(plain, error(1));
-      put(scaled, error(predicted_squares > 0 ? products / predicted_squares : 0));
+      if (evaluation.attributions[static_cast<std::size_t>(at.attribution)].explains_score)
+        value_at(plain, at) = error(1);
+      value_at(scaled, at) = error(predicted_squares > 0 ? products / predicted_squares : 0);
     }
     return {std::move(plain), std::move(scaled)};
   }

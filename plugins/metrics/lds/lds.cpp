@@ -15,9 +15,7 @@ class LinearDatamodellingScore final : public whence::Metric {
       : ablations_(params.get<std::int64_t>("ablations")), keep_(params.get<double>("keep_prob")) {}
 
   std::vector<Measure> measure(const Evaluation& evaluation) const override {
-    std::vector<std::vector<whence::Coalition>> coalitions;
-    for (std::int64_t b = 0; b < evaluation.ablations.texts(); ++b)
-      coalitions.push_back(whence::random_coalitions(evaluation, b, ablations_, keep_));
+    const auto coalitions = whence::random_coalitions(evaluation, ablations_, keep_);
     const std::vector<MeasuredStep> steps = whence::measured_steps(evaluation);
     std::vector<whence::AblationQuestion> questions;
     for (const MeasuredStep& at : steps)
@@ -25,7 +23,6 @@ class LinearDatamodellingScore final : public whence::Metric {
         questions.push_back({at.sequence, at.step, coalition});
     const std::vector<double> scores = evaluation.ablations.scores(questions, whence::ScoreScale::score);
     Measure measure = whence::empty_measure(evaluation, "lds", true);
-    auto values = measure.values.accessor<double, 3>();
     const double* actual = scores.data();
     for (const MeasuredStep& at : steps) {
       const std::vector<double> weights = whence::scores_at(evaluation, at);
@@ -34,7 +31,7 @@ class LinearDatamodellingScore final : public whence::Metric {
         predicted.push_back(0);
         for (std::size_t i = 0; i < weights.size(); ++i) predicted.back() += coalition[i] ? weights[i] : 0;
       }
-      values[at.attribution][at.sequence][at.step] = whence::spearman(predicted, {actual, predicted.size()});
+      value_at(measure, at) = whence::spearman(predicted, {actual, predicted.size()});
       actual += predicted.size();
     }
     return {std::move(measure)};

@@ -26,12 +26,10 @@ class LooCorrelation final : public whence::Metric {
     std::vector<double> drops = evaluation.ablations.scores(std::move(questions), whence::ScoreScale::score);
     for (double& score : drops) score = -score;  // the score of the whole text changes no rank
     Measure measure = whence::empty_measure(evaluation, "loo_correlation", true);
-    auto values = measure.values.accessor<double, 3>();
     const double* exact = drops.data();
     for (const MeasuredStep& at : steps) {
       const std::vector<double> own = whence::scores_at(evaluation, at);
-      values[at.attribution][at.sequence][at.step] =
-          (kendall_ ? whence::kendall_tau_b : whence::spearman)(own, {exact, own.size()});
+      value_at(measure, at) = (kendall_ ? whence::kendall_tau_b : whence::spearman)(own, {exact, own.size()});
       exact += own.size();
     }
     return {std::move(measure)};

@@ -45,12 +45,9 @@ class PerturbationCurve final : public whence::Metric {
             areas[curve] += (scores[first + 2 * i + curve] + scores[first + 2 * (i - 1) + curve]) / 2 *
                             static_cast<double>(shares[i] - shares[i - 1]) / static_cast<double>(units);
         first += 2 * shares.size();
-        const auto put = [&](Measure& measure, double value) {
-          measure.values.accessor<double, 3>()[at.attribution][at.sequence][at.step] = value;
-        };
-        put(deletion, areas[0]);
-        put(insertion, areas[1]);
-        put(between, areas[1] - areas[0]);
+        value_at(deletion, at) = areas[0];
+        value_at(insertion, at) = areas[1];
+        value_at(between, at) = areas[1] - areas[0];
       }
       for (Measure* measure : {&deletion, &insertion, &between}) measures.push_back(std::move(*measure));
     }

@@ -30,7 +30,7 @@ class Sensitivity final : public whence::Metric {
       try {
         for (std::int64_t sample = 0; sample < samples_; ++sample) raise(evaluation, own, sample, measure);
       } catch (const whence::ModelError& error) {
-        for (const MeasuredStep& at : own) value(measure, at) = NAN;
+        for (const MeasuredStep& at : own) value_at(measure, at) = NAN;
         measure.notes.push_back("'" + attribution.name + "' cannot be made with other embeddings: " + error.what());
       }
     }
@@ -38,10 +38,6 @@ class Sensitivity final : public whence::Metric {
   }
 
  private:
-  static double& value(Measure& measure, const MeasuredStep& at) {
-    return measure.values.accessor<double, 3>()[at.attribution][at.sequence][at.step];
-  }
-
   /// Takes one more change of the embeddings into the maximum.
   void raise(const Evaluation& evaluation, const std::vector<MeasuredStep>& steps, std::int64_t sample,
              Measure& measure) const {
@@ -61,7 +57,7 @@ class Sensitivity final : public whence::Metric {
         changes += (after[i] - before[i]) * (after[i] - before[i]);
       }
       if (squares == 0) continue;
-      double& largest = value(measure, at);
+      double& largest = value_at(measure, at);
       largest = std::fmax(largest, std::sqrt(changes / squares));  // of NaN and a number the number
     }
   }
