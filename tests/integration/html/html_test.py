@@ -198,6 +198,8 @@ class Pages(unittest.TestCase):
         light = [self.browser.style(part, "backgroundColor") for part in ("html", "#cell-1-0")]
         self.browser.chromium("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
         try:
+            # Scripts hear of the change with the next frame.
+            self.browser.wait("for (let i = 0; i < 3; ++i) await new Promise(requestAnimationFrame)")
             dark = [self.browser.style(part, "backgroundColor") for part in ("html", "#cell-1-0")]
             self.assertNotEqual(light[0], dark[0])
             self.assertNotEqual(light[1], dark[1])
