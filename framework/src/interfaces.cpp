@@ -2,6 +2,7 @@
 #include "whence/aggregator.h"
 #include "whence/chat_template.h"
 #include "whence/checkpoint_report.h"
+#include "whence/context_renderer.h"
 #include "whence/contrastive_function.h"
 #include "whence/final_states.h"
 #include "whence/forward.h"
@@ -27,6 +28,8 @@ const void* ModelLoader::query(std::string_view) const { return nullptr; }
 
 Method::~Method() = default;
 const void* Method::query(std::string_view) const { return nullptr; }
+
+ContextRenderer::~ContextRenderer() = default;
 
 Metric::~Metric() = default;
 const void* Metric::query(std::string_view) const { return nullptr; }
