@@ -26,9 +26,4 @@ inline constexpr char kExtras[] = "whence";
 inline constexpr char kContent[] = "content";
 inline constexpr char kMarkup[] = "markup";
 
-// Numbers that JSON lacks, as Python writes them.
-inline constexpr char kNan[] = "NaN";
-inline constexpr char kInfinity[] = "Infinity";
-inline constexpr char kMinusInfinity[] = "-Infinity";
-
 }  // namespace whence::result_format

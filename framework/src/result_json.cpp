@@ -1,8 +1,6 @@
 #include "whence/result_json.h"
 
-#include <cmath>
-#include <nlohmann/json.hpp>
-
+#include "json_text.h"
 #include "result_format.h"
 #include "tensor_blob.h"
 
@@ -11,55 +9,6 @@ namespace {
 
 using nlohmann::json;
 using namespace result_format;
-
-constexpr int kIndent = 4;
-
-std::string scalar_text(const json& value) { return value.dump(-1, ' ', true, json::error_handler_t::replace); }
-
-/// As json::dump with ASCII letters only, but writes NaN and infinities as Python does instead of null.
-void write_json(const json& value, int depth, std::string& out) {
-  const auto new_line = [&](int indent) {
-    out.append(1, '\n').append(static_cast<std::size_t>(indent * kIndent), ' ');
-  };
-  if (value.is_structured() && !value.empty()) {
-    out += value.is_object() ? '{' : '[';
-    bool first = true;
-    for (const auto& [key, member] : value.items()) {
-      if (!std::exchange(first, false)) out += ',';
-      new_line(depth + 1);
-      if (value.is_object()) out += scalar_text(key) + ": ";
-      write_json(member, depth + 1, out);
-    }
-    new_line(depth);
-    out += value.is_object() ? '}' : ']';
-  } else if (value.is_number_float() && !std::isfinite(value.get<double>())) {
-    const double number = value.get<double>();
-    out += std::isnan(number) ? kNan : number > 0 ? kInfinity : kMinusInfinity;
-  } else {
-    out += scalar_text(value);
-  }
-}
-
-json to_json(const Value& value);
-
-json to_json(const Value::Map& map) {
-  json object = json::object();
-  for (const auto& [key, member] : map) object[key] = to_json(member);
-  return object;
-}
-
-struct ToJson {
-  json operator()(std::monostate) const { return nullptr; }
-  json operator()(const Value::List& list) const {
-    json array = json::array();
-    for (const Value& member : list) array.push_back(to_json(member));
-    return array;
-  }
-  json operator()(const Value::Map& map) const { return to_json(map); }
-  json operator()(const auto& scalar) const { return scalar; }
-};
-
-json to_json(const Value& value) { return std::visit(ToJson{}, value.data()); }
 
 json instance(std::string_view module, std::string_view name, json attributes) {
   return {{kType, {module, name}}, {kAttributes, std::move(attributes)}};
@@ -95,7 +44,7 @@ class ScoreWriter {
     const bool half = precision_ == ScoresPrecision::float16;
     const double largest = scores.numel() ? scores.abs().nan_to_num(0.0).max().item<double>() : 0.0;
     if (largest > (half ? 65504.0 : 448.0))
-      throw ConfigError("scores of " + name + " reach " + scalar_text(largest) + ", more than " +
+      throw ConfigError("scores of " + name + " reach " + json_scalar(largest) + ", more than " +
                         (half ? "float16 can hold (65504)" : "float8 can hold (448)") + "; save them as float32");
     return to_tensor_blob(scores.to(half ? at::kHalf : at::kFloat8_e4m3fn));
   }
@@ -142,12 +91,10 @@ std::string to_result_json(const AttributionOutput& output, ScoresPrecision prec
   json sequences = json::array();
   for (const SequenceAttribution& sequence : output.sequences) sequences.push_back(to_json(sequence, write));
   const json document = instance(kOutputModule, kOutput,
-                                 {{"info", to_json(output.info)},
+                                 {{"info", json_of<json>(Value(output.info))},
                                   {"sequence_attributions", std::move(sequences)},
                                   {"step_attributions", nullptr}});
-  std::string text;
-  write_json(document, 0, text);
-  return text += '\n';
+  return json_text(document);
 }
 
 }  // namespace whence
