@@ -6,6 +6,7 @@
 #include "host/guard.h"
 #include "host/result_check.h"
 #include "whence/checkpoint_report.h"
+#include "whence/context_renderer.h"
 #include "whence/hidden_reduction.h"
 #include "whence/paired_aggregator.h"
 
@@ -256,21 +257,40 @@ class GuardedAggregator final : public Aggregator {
   std::optional<GuardedPairing> pairing_;
 };
 
+class GuardedContextRenderer final : public ContextRenderer {
+ public:
+  GuardedContextRenderer(const ContextRenderer& inner, std::string path) : inner_(inner), path_(std::move(path)) {}
+
+  std::string render(const ContextAttribution& result, const Canvas& canvas) const override {
+    return guard(path_, "render", [&] { return inner_.render(result, canvas); });
+  }
+
+ private:
+  const ContextRenderer& inner_;
+  std::string path_;
+};
+
 class GuardedRenderer final : public Renderer {
  public:
   GuardedRenderer(std::unique_ptr<Renderer> inner, std::string path)
-      : inner_(std::move(inner)), path_(std::move(path)) {}
+      : inner_(std::move(inner)), path_(std::move(path)) {
+    const void* power = guard(path_, "query", [&] { return inner_->query(ContextRenderer::kCapability); });
+    if (power) of_contexts_.emplace(*static_cast<const ContextRenderer*>(power), path_);
+  }
 
   std::string render(const AttributionOutput& output, const Canvas& canvas) const override {
     return guard(path_, "render", [&] { return inner_->render(output, canvas); });
   }
   const void* query(std::string_view capability) const override {
+    if (capability == ContextRenderer::kCapability)
+      return of_contexts_ ? static_cast<const ContextRenderer*>(&*of_contexts_) : nullptr;
     return guard(path_, "query", [&] { return inner_->query(capability); });
   }
 
  private:
   std::unique_ptr<Renderer> inner_;
   std::string path_;
+  std::optional<GuardedContextRenderer> of_contexts_;
 };
 
 class GuardedMetric final : public Metric {

@@ -7,6 +7,7 @@
 
 #include "support/fake_model.h"
 #include "support/text_of_error.h"
+#include "whence/context_renderer.h"
 #include "whence/hidden_reduction.h"
 
 namespace whence::host {
@@ -174,6 +175,30 @@ TEST(GuardedAggregator, ReducesHiddenUnitsToOneNumberEach) {
               power(*fine)->finish(sequence);
             }),
             fault("aggregate", "steps [0, 9) of 0 target tokens"));
+}
+
+/// Throws what is no whence::Error, or offers no drawing of contexts.
+class Clumsy final : public Renderer, public ContextRenderer {
+ public:
+  explicit Clumsy(bool draws_context) : draws_context_(draws_context) {}
+  std::string render(const AttributionOutput&, const Canvas&) const override { return {}; }
+  std::string render(const ContextAttribution&, const Canvas&) const override { throw std::out_of_range("no ink"); }
+  const void* query(std::string_view capability) const override {
+    const bool asked = capability == ContextRenderer::kCapability;
+    return asked && draws_context_ ? static_cast<const ContextRenderer*>(this) : nullptr;
+  }
+
+ private:
+  bool draws_context_;
+};
+
+TEST(GuardedRenderer, GuardsTheDrawingOfContexts) {
+  const auto renderer = guarded(std::make_unique<Clumsy>(true), kPlugin);
+  const auto* power = static_cast<const ContextRenderer*>(renderer->query(ContextRenderer::kCapability));
+  ASSERT_NE(power, nullptr);
+  EXPECT_EQ(text_of_error<PluginError>([&] { power->render({}, {}); }),
+            kPlugin + ": threw at stage 'render': no ink; report this to the plugin's author");
+  EXPECT_EQ(guarded(std::make_unique<Clumsy>(false), kPlugin)->query(ContextRenderer::kCapability), nullptr);
 }
 
 }  // namespace
