@@ -86,8 +86,8 @@ struct ContextSpec {
 
   std::optional<UnitKind> cue_units;  ///< absent: the documents; without documents tokens alone are cited
   UnitScore unit_score = UnitScore::sum;
-  std::string unit_language = "en";       ///< whose abbreviations end no sentence
-  std::string document_separator = "\n";  ///< between documents of the input context
+  std::string unit_language = "en";         ///< whose abbreviations end no sentence
+  std::string document_separator = "\n\n";  ///< between documents of the input context
 
   bool operator==(const ContextSpec&) const = default;
 };

@@ -14,15 +14,6 @@ namespace {
 
 constexpr char kForceInputs[] = "contrast_force_inputs";
 
-/// The attributed function, if the method explains one and it compares texts.
-const PluginInfo* contrastive_attributed(const Catalogue& catalogue, const AttributionSpec& spec) {
-  if (!flag(catalogue.find(PluginKind::method, spec.method.name, spec.method.where), "uses_attributed_function", true))
-    return nullptr;
-  const Choice& choice = spec.attributed_function;
-  const PluginInfo& function = catalogue.find(PluginKind::step_function, choice.name, choice.where);
-  return is_contrastive(function) ? &function : nullptr;
-}
-
 /// The first contrastive function of an attribution; null: it has none.
 const Choice* contrastive_choice(const Catalogue& catalogue, const AttributionSpec& spec) {
   if (contrastive_attributed(catalogue, spec)) return &spec.attributed_function;
@@ -95,8 +86,44 @@ std::vector<std::int64_t> given_positions(const InputText& input, const Span& st
   return positions;
 }
 
-std::vector<std::int64_t> positions_of(const Model& model, const InputText& input, const Sequence& sequence,
-                                       const TokenIds& other, const FindAligner& find_aligner) {
+}  // namespace
+
+bool is_contrastive(const PluginInfo& step_function) {
+  return std::ranges::find(step_function.parameters, kForceInputs, &ParamSpec::name) != step_function.parameters.end();
+}
+
+const PluginInfo* contrastive_attributed(const Catalogue& catalogue, const AttributionSpec& spec) {
+  if (!flag(catalogue.find(PluginKind::method, spec.method.name, spec.method.where), "uses_attributed_function", true))
+    return nullptr;
+  const Choice& choice = spec.attributed_function;
+  const PluginInfo& function = catalogue.find(PluginKind::step_function, choice.name, choice.where);
+  return is_contrastive(function) ? &function : nullptr;
+}
+
+void check_contrasts(const Catalogue& catalogue, const Experiment& experiment) {
+  const Choice *function = nullptr, *unforced = nullptr;
+  for (const AttributionSpec& spec : experiment.attributions) {
+    if (!function) function = contrastive_choice(catalogue, spec);
+    const PluginInfo* attributed = contrastive_attributed(catalogue, spec);
+    if (attributed && !check_params(*attributed, spec.attributed_function).get<bool>(kForceInputs))
+      unforced = &spec.attributed_function;
+  }
+  const ContrastText* first = nullptr;
+  for (const InputText& input : experiment.inputs) {
+    check_input_contrast(input, function, unforced);
+    if (!function) continue;
+    if (!first) first = &*input.contrast;
+    if (input.contrast->target.has_value() != first->target.has_value() ||
+        input.contrast->source.has_value() != first->source.has_value())
+      throw ConfigError(
+          input.contrast->where,
+          "input '" + input.id + "' and input '" + experiment.inputs.front().id +
+              "' are compared on different sides; give a contrast_target, a contrast_source or both for all");
+  }
+}
+
+std::vector<std::int64_t> aligned_positions(const Model& model, const InputText& input, const Sequence& sequence,
+                                            const TokenIds& other, const FindAligner& find_aligner) {
   const AlignmentChoice choice = input.contrast->alignment.value_or(AlignmentChoice());
   const std::int64_t length = std::ssize(other);
   const Tokenizer& tokenizer = model.tokenizer().on(Side::target);
@@ -122,34 +149,6 @@ std::vector<std::int64_t> positions_of(const Model& model, const InputText& inpu
       break;
   }
   return right_positions(sequence.steps, length);
-}
-
-}  // namespace
-
-bool is_contrastive(const PluginInfo& step_function) {
-  return std::ranges::find(step_function.parameters, kForceInputs, &ParamSpec::name) != step_function.parameters.end();
-}
-
-void check_contrasts(const Catalogue& catalogue, const Experiment& experiment) {
-  const Choice *function = nullptr, *unforced = nullptr;
-  for (const AttributionSpec& spec : experiment.attributions) {
-    if (!function) function = contrastive_choice(catalogue, spec);
-    const PluginInfo* attributed = contrastive_attributed(catalogue, spec);
-    if (attributed && !check_params(*attributed, spec.attributed_function).get<bool>(kForceInputs))
-      unforced = &spec.attributed_function;
-  }
-  const ContrastText* first = nullptr;
-  for (const InputText& input : experiment.inputs) {
-    check_input_contrast(input, function, unforced);
-    if (!function) continue;
-    if (!first) first = &*input.contrast;
-    if (input.contrast->target.has_value() != first->target.has_value() ||
-        input.contrast->source.has_value() != first->source.has_value())
-      throw ConfigError(
-          input.contrast->where,
-          "input '" + input.id + "' and input '" + experiment.inputs.front().id +
-              "' are compared on different sides; give a contrast_target, a contrast_source or both for all");
-  }
 }
 
 std::vector<std::int64_t> right_positions(const Span& steps, std::int64_t length) {
@@ -198,7 +197,7 @@ Contrast prepare_contrast(const Model& model, const InputText& input, const Chat
                      std::to_string(ids.size()) +
                      " token(s); expected at least 2, since a token needs one before it that predicts it");
   check_length(model, input, ids.size(), "the contrastive target", 0);
-  contrast.positions = positions_of(model, input, sequence, ids, find_aligner);
+  contrast.positions = aligned_positions(model, input, sequence, ids, find_aligner);
   contrast.target = tokens_of(model.tokenizer().on(Side::target), ids);
   return contrast;
 }

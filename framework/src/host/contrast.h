@@ -16,6 +16,9 @@ using FindAligner = std::function<const Model&(const AlignmentChoice& choice)>;
 /// True for a step function that compares each text with another: it has the parameter contrast_force_inputs.
 bool is_contrastive(const PluginInfo& step_function);
 
+/// The attributed function, if the method explains one and it compares texts; else null.
+const PluginInfo* contrastive_attributed(const Catalogue& catalogue, const AttributionSpec& spec);
+
 /// What can be said of the contrasts of an experiment before a model is read. Throws ConfigError for a contrast that no
 /// attribution looks at, a text that has none where one does, an alignment without a contrastive target, and an
 /// attributed function that would compare each token with itself; ModelError for an aligner that is not there.
@@ -26,6 +29,10 @@ void check_contrasts(const Catalogue& catalogue, const Experiment& experiment);
 /// that are outside of it or of the steps, and a source for a model that has none.
 Contrast prepare_contrast(const Model& model, const InputText& input, const ChatOptions& chat, const Sequence& sequence,
                           const FindAligner& find_aligner);
+
+/// The position in `other` that each step of a text is compared with, as the contrast of the input aligns them.
+std::vector<std::int64_t> aligned_positions(const Model& model, const InputText& input, const Sequence& sequence,
+                                            const TokenIds& other, const FindAligner& find_aligner);
 
 /// Positions of a contrastive target of `length` tokens, counted from its end: the last step is compared with the last
 /// token; where none is left that has one before it, with the last one.

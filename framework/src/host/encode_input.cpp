@@ -29,18 +29,28 @@ std::string quoted(const std::string& text) {
   return "'" + text.substr(0, cut) + "...'";
 }
 
-TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::string& text, Side side, bool open) {
+Encoding encode_with_places(const Tokenizer& tokenizer, const InputText& input, const std::string& text, Side side,
+                            bool open) {
   const Tokenizer& own = tokenizer.on(side);
   const std::string& language = side == Side::source ? input.src_lang : input.tgt_lang;
   Encoding encoding =
       with_place(input.where, "input '" + input.id + "'", [&] { return own.encode(text, {.language = language}); });
-  TokenIds ids = std::move(encoding.ids);
+  const auto erase = [&](std::ptrdiff_t at) {
+    encoding.ids.erase(encoding.ids.begin() + at);
+    encoding.tokens.erase(encoding.tokens.begin() + at);
+    encoding.offsets.erase(encoding.offsets.begin() + at);
+    encoding.special.erase(encoding.special.begin() + at);
+  };
   if (open)
-    while (!ids.empty() && encoding.special[ids.size() - 1] && ids.back() == tokenizer.special_ids().eos)
-      ids.pop_back();
+    while (!encoding.ids.empty() && encoding.special.back() && encoding.ids.back() == tokenizer.special_ids().eos)
+      erase(std::ssize(encoding.ids) - 1);
   const auto bos = tokenizer.special_ids().bos;
-  if (bos && ids.size() > 1 && ids[0] == *bos && ids[1] == *bos) ids.erase(ids.begin());
-  return ids;
+  if (bos && encoding.ids.size() > 1 && encoding.ids[0] == *bos && encoding.ids[1] == *bos) erase(0);
+  return encoding;
+}
+
+TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::string& text, Side side, bool open) {
+  return encode_with_places(tokenizer, input, text, side, open).ids;
 }
 
 TokenIds encode_text(const Model& model, const InputText& input, const std::string& text, Side side) {

@@ -24,6 +24,8 @@ void check_length(const Model& model, const InputText& input, std::size_t length
 /// Ids of a text as one sequence, in the language of the input for its side: a BOS that both the text and the tokenizer
 /// wrote counts once, and an `open` text loses an end mark of the tokenizer's template, which would stand between it
 /// and its continuation.
+Encoding encode_with_places(const Tokenizer& tokenizer, const InputText& input, const std::string& text, Side side,
+                            bool open);
 TokenIds encode(const Tokenizer& tokenizer, const InputText& input, const std::string& text, Side side, bool open);
 /// Ids of a text that cannot do without any: a prompt, which stays open, or a source.
 TokenIds encode_text(const Model& model, const InputText& input, const std::string& text, Side side);
