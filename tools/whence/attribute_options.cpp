@@ -5,6 +5,7 @@
 #include "computing_options.h"
 #include "contrast_options.h"
 #include "host/attribute.h"
+#include "host/choice_value.h"
 #include "host/yaml.h"
 #include "json_value.h"
 #include "whence/generation_options.h"

@@ -7,6 +7,10 @@
 
 namespace whence::host {
 
+/// A plugin as users write it: `name`, or `name: {parameter: value}`.
+Choice parse_choice(const Value& value, std::string_view what);
+/// As `parse_choice`; its parameters may also stand beside it: `params`, or null.
+Choice parse_choice_with_params(const Value& value, const Value* params, std::string_view what);
 /// One plugin or several as users write them: a name, `name: {parameter: value}`, or a list of these.
 std::vector<Choice> parse_choices(const Value& value, std::string_view what);
 /// As `parse_choice` and `parse_choices` read them.

@@ -4,7 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "host/experiment.h"
+#include "host/attribution_spec.h"
+#include "host/contrast_text.h"
 #include "whence/strong_scores.h"
 #include "whence/units.h"
 

@@ -94,24 +94,25 @@ void add_common(const ContrastText& common, std::optional<ContrastText>& own) {
   if (!own->alignment && own->target) own->alignment = common.alignment;
 }
 
-Value::Map contrast_value(const ContrastText& contrast) {
-  Value::Map map;
-  if (contrast.target) map.emplace_back("contrast_target", Value(*contrast.target));
-  if (contrast.source) map.emplace_back("contrast_source", Value(*contrast.source));
-  if (!contrast.alignment) return map;
-  const AlignmentChoice& choice = *contrast.alignment;
-  Value alignment(std::string(choice.way == AlignmentWay::tokens ? "auto" : "right"));
+Value alignment_value(const AlignmentChoice& choice) {
   if (choice.way == AlignmentWay::pairs) {
     Value::List pairs;
     for (const AlignedPair& pair : choice.pairs)
       pairs.push_back(Value(Value::List{Value(pair.step), Value(pair.contrast)}));
-    alignment = Value(std::move(pairs));
-  } else if (choice.way == AlignmentWay::states) {
-    Value::Map model{{"model", Value(choice.model)}};
-    if (choice.layer) model.emplace_back("layer", Value(*choice.layer));
-    alignment = Value(std::move(model));
+    return Value(std::move(pairs));
   }
-  map.emplace_back("contrast_alignment", std::move(alignment));
+  if (choice.way != AlignmentWay::states)
+    return Value(std::string(choice.way == AlignmentWay::tokens ? "auto" : "right"));
+  Value::Map model{{"model", Value(choice.model)}};
+  if (choice.layer) model.emplace_back("layer", Value(*choice.layer));
+  return Value(std::move(model));
+}
+
+Value::Map contrast_value(const ContrastText& contrast) {
+  Value::Map map;
+  if (contrast.target) map.emplace_back("contrast_target", Value(*contrast.target));
+  if (contrast.source) map.emplace_back("contrast_source", Value(*contrast.source));
+  if (contrast.alignment) map.emplace_back("contrast_alignment", alignment_value(*contrast.alignment));
   return map;
 }
 

@@ -54,6 +54,8 @@ std::optional<ContrastText> parse_contrast(const Value& value, const std::filesy
 void add_common(const ContrastText& common, std::optional<ContrastText>& own);
 /// "right", "auto", a list of pairs, or {model, layer}.
 AlignmentChoice parse_alignment(const Value& value, const std::filesystem::path& base);
+/// What `parse_alignment` reads as this.
+Value alignment_value(const AlignmentChoice& choice);
 /// What `parse_contrast` reads as this.
 Value::Map contrast_value(const ContrastText& contrast);
 

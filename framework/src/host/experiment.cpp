@@ -7,6 +7,7 @@
 
 #include "host/checked_value.h"
 #include "host/choice_value.h"
+#include "host/context_value.h"
 #include "host/yaml.h"
 #include "whence/generation_options.h"
 
@@ -14,27 +15,6 @@ namespace whence::host {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Names that become files: no separators, nothing hidden, short enough for what is appended.
-std::string file_name_from(const Value& value, std::string_view key) {
-  const std::string& name = value.as_string();
-  const bool plain = std::all_of(name.begin(), name.end(),
-                                 [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
-  constexpr std::size_t kMostLetters = 64;
-  if (name.size() > kMostLetters)
-    throw ConfigError(value.mark(), "'" + std::string(key) + "' has " + std::to_string(name.size()) +
-                                        " letters; it names files, so expected at most " +
-                                        std::to_string(kMostLetters));
-  if (name.empty() || name.front() == '.' || !plain)
-    throw ConfigError(value.mark(),
-                      "'" + std::string(key) + "' is '" + name +
-                          "'; it names files, so expected letters, digits, '-', '_' and '.', and no '.' at the start");
-  return name;
-}
-
-std::vector<Value> one_or_many(const Value& value) {
-  return value.is_list() ? value.as_list() : std::vector<Value>{value};
-}
 
 void read_languages(const Value& value, InputText& input) {
   for (const auto& [key, language] : {std::pair("src_lang", &input.src_lang), std::pair("tgt_lang", &input.tgt_lang)})
@@ -141,42 +121,16 @@ void parse_model(const Value& value, const fs::path& base, Experiment& experimen
   experiment.model_where = path.mark();
 }
 
-/// A choice whose parameters may also stand beside it, under `params`.
-Choice parse_choice_with_params(const Value& value, const Value* params, std::string_view what) {
-  Choice choice = parse_choice(value, what);
-  if (!params || params->is_null()) return choice;
-  if (!choice.params.is_null())
-    throw ConfigError(params->mark(),
-                      "parameters of " + std::string(what) + " '" + choice.name + "' are given twice; keep one place");
-  params->as_map();
-  choice.params = *params;
-  return choice;
-}
-
-AttributionSpec parse_attribution(const Value& value) {
-  AttributionSpec spec;
-  if (!value.is_map()) {
-    spec.method = parse_choice(value, "method");
-  } else {
-    value.require_known_keys(
-        {"name", "method", "params", "attributed_function", "step_scores", "aggregation", "granularity"});
-    spec.method = parse_choice_with_params(value.at("method"), value.find("params"), "method");
-    if (const Value* function = value.find("attributed_function"))
-      spec.attributed_function = parse_choice(*function, "step function");
-    if (const Value* scores = value.find("step_scores"); scores && !scores->is_null())
-      spec.step_scores = parse_choices(*scores, "step function");
-    if (const Value* chain = value.find("aggregation"); chain && !chain->is_null())
-      spec.aggregation = parse_choices(*chain, "aggregator");
-    if (const Value* granularity = value.find("granularity")) spec.granularity = parse_granularity(*granularity);
-    if (const Value* name = value.find("name")) spec.name = file_name_from(*name, "name");
-  }
-  if (spec.name.empty()) spec.name = spec.method.name;
-  std::set<std::string> seen;
-  for (const Choice& score : spec.step_scores)
-    if (!seen.insert(score.name).second)
-      throw ConfigError(score.where,
-                        "the step score '" + score.name + "' is listed twice; results hold one under each name");
-  return spec;
+/// Keys that say what is attributed, which `context` says itself.
+void refuse_beside_context(const Value& document) {
+  std::vector<std::string> keys{"attributions", "inputs", "languages",  "messages",
+                                "system",       "chat",   "evaluation", "attribute_target"};
+  keys.insert(keys.end(), contrast_keys().begin(), contrast_keys().end());
+  for (const std::string& key : keys)
+    if (const Value* found = document.find(key); found && !found->is_null())
+      throw ConfigError(found->key_mark(), "'" + key +
+                                               "' is of experiments with attributions, but 'context' is given; " +
+                                               "keep one, and say the rest under it");
 }
 
 void parse_attributions(const Value& value, Experiment& experiment) {
@@ -258,16 +212,6 @@ Value chat_value(const ChatOptions& chat) {
   return Value(std::move(map));
 }
 
-Value attribution_value(const AttributionSpec& spec) {
-  Value::Map map{{"name", text(spec.name)},
-                 {"method", choice_value(spec.method)},
-                 {"attributed_function", choice_value(spec.attributed_function)},
-                 {"step_scores", choices_value(spec.step_scores)},
-                 {"granularity", text(spec.granularity == Granularity::full ? "full" : "token")}};
-  if (spec.aggregation) map.emplace_back("aggregation", choices_value(*spec.aggregation));
-  return Value(std::move(map));
-}
-
 Value output_value(const OutputSpec& output) {
   Value::Map map{{"renderer", choice_value(output.renderer)}};
   if (!output.file.empty()) map.emplace_back("file", text(output.file));
@@ -289,44 +233,6 @@ fs::path expand_home(const std::string& path) {
 }
 
 }  // namespace
-
-std::vector<Choice> parse_choices(const Value& value, std::string_view what) {
-  std::vector<Choice> choices;
-  for (const Value& item : one_or_many(value)) choices.push_back(parse_choice(item, what));
-  return choices;
-}
-
-Value choice_value(const Choice& choice) {
-  if (choice.params.is_null() || choice.params.as_map().empty()) return text(choice.name);
-  return Value(Value::Map{{choice.name, choice.params}});
-}
-
-Value choices_value(const std::vector<Choice>& choices) {
-  Value::List list;
-  for (const Choice& choice : choices) list.push_back(choice_value(choice));
-  return Value(std::move(list));
-}
-
-Choice parse_choice(const Value& value, std::string_view what) {
-  Choice choice;
-  choice.where = value.mark();
-  if (!value.is_map()) {
-    if (!value.is_string())
-      throw ConfigError(value.mark(), "expected the name of a " + std::string(what) +
-                                          " or 'name: {parameter: value}', found " + std::string(value.type_name()));
-    choice.name = value.as_string();
-    return choice;
-  }
-  if (value.as_map().size() != 1)
-    throw ConfigError(value.mark(), "expected one " + std::string(what) +
-                                        " as 'name: {parameter: value}', found a mapping with " +
-                                        std::to_string(value.as_map().size()) + " keys; write several as a list");
-  const auto& [name, params] = value.as_map().front();
-  if (!params.is_null()) params.as_map();
-  choice.name = name;
-  choice.params = params;
-  return choice;
-}
 
 Value user_turn(const std::string& text, const std::string& system, const Mark& where) {
   Value::List list;
@@ -383,10 +289,6 @@ std::string parse_weights(const Value& value) {
   return name_from(value, "way to hold weights", {"auto", "packed", "unpacked"});
 }
 
-Granularity parse_granularity(const Value& value) {
-  return name_from(value, "granularity", {"full", "token"}) == "full" ? Granularity::full : Granularity::token;
-}
-
 std::int64_t parse_bytes(const Value& value) {
   if (value.is_int()) return integer_from(value, "memory", 0);
   const std::string& given = value.as_string();
@@ -441,10 +343,10 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
     throw ConfigError(document.mark(),
                       "an experiment is a mapping with the keys model, inputs and attributions; found " +
                           std::string(document.type_name()));
-  std::vector<std::string> known{"name",      "model",  "inputs",  "languages", "generation", "attributions",
-                                 "outputs",   "seed",   "threads", "memory",    "batch_size", "attribute_target",
-                                 "messages",  "system", "chat",    "plugins",   "output_dir", "include_eos_baseline",
-                                 "evaluation"};
+  std::vector<std::string> known{"name",       "model",  "inputs",  "languages", "generation", "attributions",
+                                 "outputs",    "seed",   "threads", "memory",    "batch_size", "attribute_target",
+                                 "messages",   "system", "chat",    "plugins",   "output_dir", "include_eos_baseline",
+                                 "evaluation", "context"};
   known.insert(known.end(), contrast_keys().begin(), contrast_keys().end());
   document.require_known_keys(known);
   Experiment experiment;
@@ -470,7 +372,13 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
   const Value* output_dir = document.find("output_dir");
   experiment.output_dir =
       output_dir ? fs::absolute(base / expand_home(output_dir->as_string())).lexically_normal() : fs::absolute("runs");
-  parse_attributions(document.at("attributions"), experiment);
+  const Value* context = document.find("context");
+  if (context) {
+    refuse_beside_context(document);
+    parse_context(*context, base, experiment.context.emplace(), experiment.context_inputs);
+  } else {
+    parse_attributions(document.at("attributions"), experiment);
+  }
   experiment.outputs = {{{"terminal", {}, {}}, ""}};
   if (const Value* v = document.find("outputs"); v && !v->is_null()) {
     experiment.outputs.clear();
@@ -478,6 +386,7 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
   }
   if (const Value* v = document.find("evaluation"); v && !v->is_null()) experiment.evaluation = parse_evaluation(*v);
   parse_model(document.at("model"), base, experiment);
+  if (context) return experiment;
   if (!document.find("messages") || document.find("inputs")) parse_inputs(document.at("inputs"), base, experiment);
   parse_chats(document, base, experiment);
   if (const Value* v = document.find("languages"); v && !v->is_null()) {
@@ -498,6 +407,7 @@ Value resolved(const Experiment& experiment) {
       {"path", text(experiment.model_path)}, {"dtype", text(experiment.dtype)}, {"weights", text(experiment.weights)}};
   if (experiment.model_plugin) model.emplace_back("plugin", text(*experiment.model_plugin));
   Value::List inputs, attributions, outputs, paths;
+  for (const ContextInput& input : experiment.context_inputs) inputs.push_back(context_input_value(input));
   for (const InputText& input : experiment.inputs) inputs.push_back(input_value(input));
   for (const AttributionSpec& spec : experiment.attributions) attributions.push_back(attribution_value(spec));
   for (const OutputSpec& output : experiment.outputs) outputs.push_back(output_value(output));
@@ -505,18 +415,24 @@ Value resolved(const Experiment& experiment) {
   const auto is_chat = [](const InputText& input) { return !input.messages.is_null(); };
   Value::Map document{{"name", text(experiment.name)},
                       {"model", Value(std::move(model))},
-                      {"inputs", Value(std::move(inputs))},
                       {"generation", generation_options(experiment.generation)},
-                      {"attributions", Value(std::move(attributions))},
                       {"outputs", Value(std::move(outputs))},
                       {"seed", number(static_cast<std::int64_t>(experiment.seed))},
                       {"threads", number(experiment.threads)},
                       {"memory", number(experiment.memory_bytes)},
                       {"batch_size", number(experiment.batch_size)},
-                      {"attribute_target", Value(experiment.attribute_target)},
                       {"include_eos_baseline", Value(experiment.eos_baseline)},
                       {"plugins", Value(Value::Map{{"paths", Value(std::move(paths))}})},
                       {"output_dir", text(experiment.output_dir.string())}};
+  if (experiment.context) {
+    Value::Map context = context_value(*experiment.context);
+    context.emplace_back("inputs", Value(std::move(inputs)));
+    document.emplace_back("context", Value(std::move(context)));
+  } else {
+    document.emplace_back("inputs", Value(std::move(inputs)));
+    document.emplace_back("attributions", Value(std::move(attributions)));
+    document.emplace_back("attribute_target", Value(experiment.attribute_target));
+  }
   if (std::any_of(experiment.inputs.begin(), experiment.inputs.end(), is_chat))
     document.emplace_back("chat", chat_value(experiment.chat));
   if (experiment.evaluation) document.emplace_back("evaluation", evaluation_value(*experiment.evaluation));

@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "host/attribution_spec.h"
 #include "host/chat.h"
+#include "host/context_spec.h"
 #include "host/contrast_text.h"
 #include "host/evaluation_spec.h"
-#include "host/param_check.h"
 #include "whence/generation.h"
 #include "whence/value.h"
 
@@ -28,25 +29,6 @@ struct InputText {
   Mark where;
 
   bool operator==(const InputText& other) const;  ///< `where` aside
-};
-
-/// What a result holds where a method attributes to hidden units.
-enum class Granularity {
-  token,  ///< one number for each token and step: hidden units are reduced while they are computed
-  full,   ///< every hidden unit
-};
-
-/// One attribution of an experiment.
-struct AttributionSpec {
-  std::string name;  ///< file stem of its result; unique
-  Choice method;
-  Choice attributed_function{"probability", {}, {}};
-  std::vector<Choice> step_scores;
-  /// Chain for the rendered outputs; absent: the default of the result's granularity. Results are stored without it.
-  std::optional<std::vector<Choice>> aggregation;
-  Granularity granularity = Granularity::token;
-
-  bool operator==(const AttributionSpec&) const = default;
 };
 
 /// One rendering of every attribution.
@@ -73,6 +55,8 @@ struct Experiment {
   ChatOptions chat;
   GenerationConfig generation;
   std::vector<AttributionSpec> attributions;
+  std::optional<ContextSpec> context;  ///< in place of attributions; then `inputs` are empty, and these are the texts
+  std::vector<ContextInput> context_inputs;
   std::vector<OutputSpec> outputs;
   std::optional<EvaluationSpec> evaluation;
   std::int64_t batch_size = 8;
@@ -93,18 +77,15 @@ Experiment parse_experiment(const Value& document, const std::filesystem::path& 
 /// The experiment with every default written out, as stored in a run directory: parses to an equal experiment.
 Value resolved(const Experiment& experiment);
 
-/// A plugin as users write it: `name`, or `name: {parameter: value}`.
-Choice parse_choice(const Value& value, std::string_view what);
 /// Generation options as `read_generation_options` takes them; `eos` and `stop` are short for two of them.
 /// How messages are written as text; relative paths are relative to `base`.
 ChatOptions parse_chat(const Value& value, const std::filesystem::path& base);
 /// The messages of a text: one of the user's, behind one of the system's unless that is empty.
 Value user_turn(const std::string& text, const std::string& system, const Mark& where);
 GenerationConfig parse_generation(const Value& value);
-/// How a model computes, how it holds its weights, and what results hold.
+/// How a model computes, and how it holds its weights.
 std::string parse_dtype(const Value& value);
 std::string parse_weights(const Value& value);
-Granularity parse_granularity(const Value& value);
 /// A number of bytes, or text such as "2 GiB".
 std::int64_t parse_bytes(const Value& value);
 /// Absolute path of a checkpoint: "~" is the home folder; what does not lie in `base` and is a bare name is looked for
