@@ -91,6 +91,9 @@ Subject subject_of(const Arguments& arguments) {
     if (paths.size() > 1)
       throw ConfigError("'" + paths[1] + "': an experiment is evaluated alone; name results or runs to join them");
     subject.experiment = host::load_experiment(paths.front());
+    if (subject.experiment.context)
+      throw ConfigError(paths.front() +
+                        ": has 'context', whose cues are of selected tokens alone; evaluate one with 'attributions'");
     return subject;
   }
   subject.results = host::read_results(paths);

@@ -4,6 +4,7 @@
 #include "computing_options.h"
 #include "console.h"
 #include "cost_report.h"
+#include "host/context_rendering.h"
 #include "host/run_manifest.h"
 #include "json_value.h"
 #include "listener.h"
@@ -20,8 +21,15 @@ std::string summary_json(const host::RunResult& result, bool with_stats) {
     attributions.push_back({{"name", output.spec.name},
                             {"result", (result.directory / host::result_file(output.spec.name)).string()},
                             {"sequences", output.output.sequences.size()}});
-  nlohmann::ordered_json summary{
-      {"directory", result.directory.string()}, {"reused", result.reused}, {"attributions", attributions}};
+  auto contexts = nlohmann::ordered_json::array();
+  for (const host::NamedContext& context : result.contexts)
+    contexts.push_back({{"id", context.id},
+                        {"result", (result.directory / host::result_file(context.id)).string()},
+                        {"context_sensitive_tokens", context.result.selected.size()}});
+  nlohmann::ordered_json summary{{"directory", result.directory.string()},
+                                 {"reused", result.reused},
+                                 {"attributions", attributions},
+                                 {"contexts", contexts}};
   if (with_stats) summary["stats"] = stats_json(result.outputs, model_of(result));
   return summary.dump(2) + "\n";
 }
@@ -71,6 +79,10 @@ int run(const Arguments& arguments) {
         if (result.outputs.size() > 1) print("== " + named.spec.name + " ==\n");
         print(host::render(session.host, output, named, canvas, host::find_among(result.outputs)));
       }
+      for (const host::NamedContext& context : result.contexts) {
+        if (result.contexts.size() > 1) print("== " + context.id + " ==\n");
+        print(host::render_context(session.host, output, context.result, canvas));
+      }
     }
   }
   return 0;
@@ -82,7 +94,8 @@ Command run_command() {
   return {"run",
           "FILE [options]",
           "Run an experiment file",
-          "Makes every attribution of the experiment (docs/experiment-yaml.md) and stores results, resolved experiment "
+          "Makes every attribution of the experiment, or finds what its texts take from context "
+          "(docs/experiment-yaml.md) and stores results, resolved experiment "
           "and manifest in a folder "
           "of its own. A run that is stored already is shown, not made again.",
           options(),

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "host/checksum.h"
+#include "host/context_reproduce.h"
+#include "host/context_run.h"
 #include "host/run_directory.h"
 #include "host/run_manifest.h"
 #include "host/yaml.h"
@@ -22,32 +24,6 @@ std::string shape_text(const Tensor& tensor) {
   std::string text = "[";
   for (const std::int64_t size : tensor.sizes()) text += (text.size() > 1 ? "," : "") + std::to_string(size);
   return text + "]";
-}
-
-TensorDeviation compare_tensor(TensorDeviation deviation, const Tensor& stored, const Tensor& made,
-                               const ReproduceOptions& options) {
-  const auto differ = [&](const std::string& problem) {
-    deviation.agrees = false;
-    deviation.problem = problem;
-    return deviation;
-  };
-  if (!stored.defined() || !made.defined())
-    return differ(stored.defined() ? "stored, but not made again" : "made, but not stored");
-  if (stored.sizes() != made.sizes())
-    return differ("stored with shape " + shape_text(stored) + ", made with " + shape_text(made));
-  if (stored.numel() == 0) return deviation;
-  const Tensor expected = stored.to(at::kDouble), found = made.to(at::kDouble);
-  if (!expected.isnan().equal(found.isnan())) return differ("blanks (NaN) stand at other places");
-  const Tensor known = expected.isnan().logical_not();
-  const Tensor zeros = at::zeros_like(expected);
-  const Tensor distance = (found - expected).abs().where(known, zeros);
-  const Tensor size = expected.abs().where(known, zeros);
-  const double absolute = options.absolute * size.max().item<double>();
-  deviation.largest_absolute = distance.max().item<double>();
-  deviation.largest_relative = (distance / size.clamp_min(std::max(absolute, 1e-300))).max().item<double>();
-  // Written so that infinities and NaN of a damaged file disagree.
-  deviation.agrees = (distance <= absolute + options.relative * size).all().item<bool>();
-  return deviation;
 }
 
 std::vector<TensorDeviation> compare_sequence(const std::string& name, const std::string& sequence,
@@ -115,6 +91,32 @@ std::vector<std::string> changed_plugins(const Json& manifest, const Catalogue& 
 
 }  // namespace
 
+TensorDeviation compare_tensor(TensorDeviation deviation, const Tensor& stored, const Tensor& made,
+                               const ReproduceOptions& options) {
+  const auto differ = [&](const std::string& problem) {
+    deviation.agrees = false;
+    deviation.problem = problem;
+    return deviation;
+  };
+  if (!stored.defined() || !made.defined())
+    return differ(stored.defined() ? "stored, but not made again" : "made, but not stored");
+  if (stored.sizes() != made.sizes())
+    return differ("stored with shape " + shape_text(stored) + ", made with " + shape_text(made));
+  if (stored.numel() == 0) return deviation;
+  const Tensor expected = stored.to(at::kDouble), found = made.to(at::kDouble);
+  if (!expected.isnan().equal(found.isnan())) return differ("blanks (NaN) stand at other places");
+  const Tensor known = expected.isnan().logical_not();
+  const Tensor zeros = at::zeros_like(expected);
+  const Tensor distance = (found - expected).abs().where(known, zeros);
+  const Tensor size = expected.abs().where(known, zeros);
+  const double absolute = options.absolute * size.max().item<double>();
+  deviation.largest_absolute = distance.max().item<double>();
+  deviation.largest_relative = (distance / size.clamp_min(std::max(absolute, 1e-300))).max().item<double>();
+  // Written so that infinities and NaN of a damaged file disagree.
+  deviation.agrees = (distance <= absolute + options.relative * size).all().item<bool>();
+  return deviation;
+}
+
 std::vector<TensorDeviation> compare(const std::string& name, const AttributionOutput& stored,
                                      const AttributionOutput& made, const ReproduceOptions& options) {
   std::vector<TensorDeviation> result;
@@ -145,6 +147,7 @@ Reproduction reproduce(const PluginHost& host, const fs::path& directory, const 
     const fs::path file = directory / result_file(spec.name);
     stored[spec.name] = from_result_json(read_file(file), file.string());
   }
+  const std::vector<NamedContext> stored_contexts = read_contexts(experiment, directory);
 
   Reproduction reproduction;
   require_model(experiment.model_path);
@@ -158,11 +161,16 @@ Reproduction reproduce(const PluginHost& host, const fs::path& directory, const 
     reproduction.changes.insert(reproduction.changes.end(), lines.begin(), lines.end());
 
   const ComputedRun run = compute(host, experiment, options.listener);
-  for (const NamedOutput& made : run.outputs)
-    for (TensorDeviation& deviation : compare(made.spec.name, stored[made.spec.name], made.output, options)) {
+  const auto add = [&](std::vector<TensorDeviation> deviations) {
+    for (TensorDeviation& deviation : deviations) {
       reproduction.agrees = reproduction.agrees && deviation.agrees;
       reproduction.tensors.push_back(std::move(deviation));
     }
+  };
+  for (const NamedOutput& made : run.outputs)
+    add(compare(made.spec.name, stored[made.spec.name], made.output, options));
+  for (std::size_t i = 0; i < run.contexts.size(); ++i)
+    add(compare_contexts(run.contexts[i].id, stored_contexts[i].result, run.contexts[i].result, options));
   return reproduction;
 }
 

@@ -11,7 +11,9 @@ namespace whence::host {
 
 /// How one tensor of a result agrees with the stored one.
 struct TensorDeviation {
-  std::string attribution, sequence, tensor;
+  std::string attribution;  ///< its name, or the id of a text whose context is attributed
+  std::string sequence;     ///< its index; of context the index of an output token, or "output"
+  std::string tensor;
   double largest_absolute = 0;
   double largest_relative = 0;  ///< of elements that count: those above the absolute tolerance
   bool agrees = true;
@@ -38,6 +40,10 @@ struct ReproduceOptions {
 /// that file are not searched: a run directory may come from somebody else. Throws InputError for a folder that is no
 /// run, and DisagreementError when the checkpoint changed and that isn't allowed.
 Reproduction reproduce(const PluginHost& host, const std::filesystem::path& directory, const ReproduceOptions& options);
+
+/// One tensor as `compare` has it; `deviation` names it.
+TensorDeviation compare_tensor(TensorDeviation deviation, const Tensor& stored, const Tensor& made,
+                               const ReproduceOptions& options);
 
 /// Every tensor of two results, in the order of the stored one.
 std::vector<TensorDeviation> compare(const std::string& name, const AttributionOutput& stored,

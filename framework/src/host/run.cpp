@@ -4,13 +4,17 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "host/aligners.h"
 #include "host/checksum.h"
+#include "host/context_rendering.h"
+#include "host/context_run.h"
 #include "host/evaluation.h"
 #include "host/guard.h"
 #include "host/run_directory.h"
 #include "host/run_manifest.h"
 #include "host/yaml.h"
 #include "whence/checkpoint_report.h"
+#include "whence/context_json.h"
 #include "whence/draws_granularity.h"
 #include "whence/generation_options.h"
 #include "whence/paired_aggregator.h"
@@ -35,6 +39,14 @@ class Stopwatch {
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
+/// Of the attributions, or of the texts whose context is attributed.
+std::vector<std::string> result_names(const Experiment& experiment) {
+  std::vector<std::string> names;
+  for (const AttributionSpec& spec : experiment.attributions) names.push_back(spec.name);
+  for (const ContextInput& input : experiment.context_inputs) names.push_back(input.id);
+  return names;
+}
+
 std::string file_of(const OutputSpec& output, const std::string& attribution) {
   std::string file = output.file;
   for (std::size_t at = 0; (at = file.find("{name}", at)) != std::string::npos; at += attribution.size())
@@ -49,13 +61,12 @@ void check_output_files(const Experiment& experiment) {
   constexpr std::size_t kMostLetters = 200;
   for (const OutputSpec& output : experiment.outputs) {
     if (output.file.empty()) continue;
-    for (const AttributionSpec& spec : experiment.attributions) {
-      if (const std::size_t letters = file_of(output, spec.name).size(); letters > kMostLetters)
+    for (const std::string& name : result_names(experiment)) {
+      if (const std::size_t letters = file_of(output, name).size(); letters > kMostLetters)
         throw ConfigError(output.renderer.where, "'file' becomes a name of " + std::to_string(letters) +
-                                                     " letters for attribution '" + spec.name + "'; expected at most " +
+                                                     " letters for attribution '" + name + "'; expected at most " +
                                                      std::to_string(kMostLetters));
-      if (const auto [entry, added] =
-              taken.emplace(file_of(output, spec.name), "renderer '" + output.renderer.name + "'");
+      if (const auto [entry, added] = taken.emplace(file_of(output, name), "renderer '" + output.renderer.name + "'");
           !added)
         throw ConfigError(output.renderer.where, "the file '" + entry->first + "' would be written twice, by " +
                                                      entry->second + " and by renderer '" + output.renderer.name +
@@ -74,22 +85,6 @@ Experiment essence(Experiment experiment) {
   return experiment;
 }
 
-/// Files of the checkpoints that align texts; of a folder all of them, since which ones are read is known to its
-/// plugin.
-std::set<fs::path> aligner_files(const Experiment& experiment) {
-  std::set<fs::path> files;
-  for (const InputText& input : experiment.inputs) {
-    if (!input.contrast || !input.contrast->alignment) continue;
-    const AlignmentChoice& choice = *input.contrast->alignment;
-    if (choice.way != AlignmentWay::states || choice.model == experiment.model_path) continue;
-    std::error_code failure;
-    if (!fs::is_directory(choice.model, failure)) files.insert(choice.model);
-    for (const auto& entry : fs::directory_iterator(choice.model, failure))
-      if (entry.is_regular_file(failure)) files.insert(entry.path());
-  }
-  return files;
-}
-
 /// The pairs that automatic alignments came to, in their place, so that a run can be made again without an aligner.
 void keep_alignments(const std::vector<PreparedText>& texts, Experiment& experiment) {
   for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -102,18 +97,21 @@ void keep_alignments(const std::vector<PreparedText>& texts, Experiment& experim
   }
 }
 
-/// What an earlier run stored, if it is still what that run wrote.
-std::vector<NamedOutput> stored_outputs(const Experiment& experiment, const fs::path& directory) {
+/// Throws InputError unless a run is still what it wrote.
+void require_unchanged(const Experiment& experiment, const fs::path& directory) {
   std::vector<std::string> changes = changed_files(read_run_manifest(directory), directory);
   // The manifest doesn't list what could not be rendered.
   std::error_code unreadable;
   for (const OutputSpec& output : experiment.outputs)
-    for (const AttributionSpec& spec : experiment.attributions)
-      if (changes.empty() && !output.file.empty() && !fs::exists(directory / file_of(output, spec.name), unreadable))
-        changes.push_back("stored " + file_of(output, spec.name) + ": is missing");
+    for (const std::string& name : result_names(experiment))
+      if (changes.empty() && !output.file.empty() && !fs::exists(directory / file_of(output, name), unreadable))
+        changes.push_back("stored " + file_of(output, name) + ": is missing");
   if (!changes.empty())
     throw InputError(directory.string() + ": is not what the run wrote: " + changes.front() +
                      "; --force makes it again");
+}
+
+std::vector<NamedOutput> stored_outputs(const Experiment& experiment, const fs::path& directory) {
   std::vector<NamedOutput> outputs;
   for (const AttributionSpec& spec : experiment.attributions) {
     const fs::path file = directory / result_file(spec.name);
@@ -142,6 +140,7 @@ void check_partners(const PluginHost& host, const Experiment& experiment, const 
 
 /// So that one that cannot be used is found before the model is loaded.
 void try_every_plugin(const PluginHost& host, const Experiment& experiment) {
+  if (experiment.context) return try_context_plugins(host, experiment);
   for (const AttributionSpec& spec : experiment.attributions) {
     try_plugins(host, spec);
     check_partners(host, experiment, spec);
@@ -176,17 +175,11 @@ PreparedRun prepare(const PluginHost& host, const Experiment& experiment, const 
     for (const std::string& error : run.loaded.broken_architectures) listener.warn("passed over: " + error);
     warn_of_unused_tensors(*run.loaded.model, experiment.model_path, listener.warn);
   }
+  if (experiment.context) return run;  // generates as it goes
   Stopwatch watch;
-  std::map<std::string, LoadedModel> aligners;
-  const FindAligner find_aligner = [&](const AlignmentChoice& choice) -> const Model& {
-    if (choice.model == experiment.model_path) return *run.loaded.model;
-    LoadedModel& aligner = aligners[choice.model];
-    if (!aligner.model) aligner = load_model(host, choice.model, {}, {.memory_bytes = experiment.memory_bytes});
-    return *aligner.model;
-  };
-  run.texts = prepare_sequences(
-      *run.loaded.model, experiment.inputs, experiment.generation,
-      {experiment.batch_size, phase(listener, "generating"), listener.warn, experiment.chat, find_aligner});
+  run.texts = prepare_sequences(*run.loaded.model, experiment.inputs, experiment.generation,
+                                {experiment.batch_size, phase(listener, "generating"), listener.warn, experiment.chat,
+                                 Aligners(host, experiment, *run.loaded.model)});
   run.generation_seconds = watch.lap();
   return run;
 }
@@ -211,6 +204,7 @@ void check_experiment(const Catalogue& catalogue, const Experiment& experiment) 
   check_output_files(experiment);
   for (const InputText& input : experiment.inputs) check_input(input);
   check_contrasts(catalogue, experiment);
+  if (experiment.context) check_contexts(catalogue, experiment);
 }
 
 LoadedModel load_model(const PluginHost& host, const Experiment& experiment) {
@@ -230,11 +224,16 @@ ComputedRun compute(const PluginHost& host, const Experiment& experiment, const 
         value = generation_options(resolved_generation(experiment.generation, run.loaded.model->info()));
     run.outputs.push_back(std::move(result));
   }
+  if (experiment.context)
+    run.contexts = attribute_contexts(*run.loaded.model, host, experiment, listener,
+                                      Aligners(host, experiment, *run.loaded.model));
   run.attribution_seconds = watch.lap();
   return run;
 }
 
 RunPlan plan_run(const PluginHost& host, const Experiment& experiment, const RunListener& listener) {
+  if (experiment.context)
+    throw ConfigError("a run with 'context' cannot be planned: which tokens are attributed is known only from numbers");
   RunPlan plan{prepare(host, experiment, listener, {})};
   for (const AttributionSpec& spec : experiment.attributions)
     plan.attributions.emplace_back(
@@ -262,7 +261,9 @@ std::string run_key(const Catalogue& catalogue, const Experiment& experiment,
     add(PluginKind::model, *experiment.model_plugin);
   else
     add_all(PluginKind::model);
-  for (const AttributionSpec& spec : experiment.attributions) {
+  std::vector<AttributionSpec> specs = experiment.attributions;
+  if (experiment.context) specs.push_back(with_sensitivity(*experiment.context));
+  for (const AttributionSpec& spec : specs) {
     add(PluginKind::method, spec.method.name);
     add(PluginKind::step_function, spec.attributed_function.name);
     for (const Choice& score : spec.step_scores) add(PluginKind::step_function, score.name);
@@ -310,7 +311,9 @@ RunResult run_experiment(const PluginHost& host, const Experiment& experiment, b
   result.directory = experiment.output_dir / (experiment.name + "-" + key.substr(0, kShownKey));
   if (!force && fs::exists(result.directory / kManifestFile, failure)) {
     result.reused = true;
+    require_unchanged(experiment, result.directory);
     result.outputs = stored_outputs(experiment, result.directory);
+    result.contexts = read_contexts(experiment, result.directory);
     return result;
   }
   StagedDirectory staged(result.directory);
@@ -323,12 +326,16 @@ RunResult run_experiment(const PluginHost& host, const Experiment& experiment, b
   std::map<std::string, std::string> files;
   files[kExperimentFile] = to_yaml(resolved(stored));
   for (const NamedOutput& output : run.outputs) files[result_file(output.spec.name)] = to_result_json(output.output);
+  for (const NamedContext& context : run.contexts) files[result_file(context.id)] = to_context_json(context.result);
   std::exception_ptr rendering_failure;
   try {
-    for (const NamedOutput& output : run.outputs)
-      for (const OutputSpec& spec : experiment.outputs)
-        if (!spec.file.empty())
-          files[file_of(spec, output.spec.name)] = render(host, spec, output, Canvas{}, find_among(run.outputs));
+    for (const OutputSpec& spec : experiment.outputs) {
+      if (spec.file.empty()) continue;
+      for (const NamedOutput& output : run.outputs)
+        files[file_of(spec, output.spec.name)] = render(host, spec, output, Canvas{}, find_among(run.outputs));
+      for (const NamedContext& context : run.contexts)
+        files[file_of(spec, context.id)] = render_context(host, spec, context.result, Canvas{});
+    }
   } catch (const Error&) {
     rendering_failure = std::current_exception();
   }
@@ -342,6 +349,7 @@ RunResult run_experiment(const PluginHost& host, const Experiment& experiment, b
   }
   result.model = run.loaded.model->info();
   result.outputs = std::move(run.outputs);
+  result.contexts = std::move(run.contexts);
   return result;
 }
 

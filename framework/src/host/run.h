@@ -9,6 +9,7 @@
 #include "host/attribute.h"
 #include "host/experiment.h"
 #include "host/model_loading.h"
+#include "whence/context_attribution.h"
 #include "whence/renderer.h"
 
 namespace whence::host {
@@ -26,6 +27,12 @@ struct NamedOutput {
   AttributionOutput output;
 };
 
+/// The context attribution of one text of an experiment.
+struct NamedContext {
+  std::string id;
+  ContextAttribution result;
+};
+
 /// A loaded model and the texts of an experiment, ready to be attributed.
 struct PreparedRun {
   LoadedModel loaded;
@@ -36,6 +43,7 @@ struct PreparedRun {
 /// An experiment that has been computed in this process.
 struct ComputedRun : PreparedRun {
   std::vector<NamedOutput> outputs;
+  std::vector<NamedContext> contexts;
   double attribution_seconds = 0;
 };
 
@@ -56,13 +64,14 @@ ComputedRun compute(const PluginHost& host, const Experiment& experiment, const 
                     LoadedModel loaded = {});
 
 /// As `compute`, up to the attributions, which are only planned. Texts are generated, since what is to be done depends
-/// on them.
+/// on them. Throws ConfigError for context, where what is attributed depends on numbers, too.
 RunPlan plan_run(const PluginHost& host, const Experiment& experiment, const RunListener& listener = {});
 
 struct RunResult {
   std::filesystem::path directory;
   bool reused = false;  ///< the outputs were stored by an earlier run; nothing was computed
   std::vector<NamedOutput> outputs;
+  std::vector<NamedContext> contexts;
   std::optional<ModelInfo> model;  ///< that computed them
 };
 

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/checksum.h"
+#include "host/context_run.h"
 #include "host/run_directory.h"
 #include "whence/plugin.h"
 
@@ -62,12 +63,17 @@ Json plugin_entries(const PluginHost& host, const Experiment& experiment, const 
     used[{kind, plugin.name}] = &plugin;
   };
   add(PluginKind::model, run.loaded.plugin);
-  for (const NamedOutput& result : run.outputs) {
-    add(PluginKind::method, result.spec.method.name);
-    add(PluginKind::step_function, result.spec.attributed_function.name);
-    for (const Choice& score : result.spec.step_scores) add(PluginKind::step_function, score.name);
-    for (const Choice& stage : result.spec.aggregation ? *result.spec.aggregation : default_aggregation(result.output))
-      add(PluginKind::aggregator, stage.name);
+  const auto add_spec = [&](const AttributionSpec& spec, const std::vector<Choice>& aggregation) {
+    add(PluginKind::method, spec.method.name);
+    add(PluginKind::step_function, spec.attributed_function.name);
+    for (const Choice& score : spec.step_scores) add(PluginKind::step_function, score.name);
+    for (const Choice& stage : aggregation) add(PluginKind::aggregator, stage.name);
+  };
+  for (const NamedOutput& result : run.outputs)
+    add_spec(result.spec, result.spec.aggregation ? *result.spec.aggregation : default_aggregation(result.output));
+  if (experiment.context) {
+    const AttributionSpec spec = with_sensitivity(*experiment.context);
+    add_spec(spec, spec.aggregation ? *spec.aggregation : std::vector<Choice>{{"scores", {}, {}}});  // by default
   }
   for (const OutputSpec& output : experiment.outputs) add(PluginKind::renderer, output.renderer.name);
   Json entries = Json::array();
@@ -90,6 +96,18 @@ Json input_entry(const Experiment& experiment, const ComputedRun& run) {
                      {"tokens", text.sequence.target.size()},
                      {"start", text.sequence.steps.start},
                      {"end", text.sequence.steps.end}});
+  for (std::size_t i = 0; i < run.contexts.size(); ++i) {
+    const ContextAttribution& result = run.contexts[i].result;
+    Json text{{"id", run.contexts[i].id},
+              {"input_sha256", sha256_of_text(result.input_current)},
+              {"generated_sha256", sha256_of_text(result.output_current)},
+              {"constrained", experiment.context_inputs[i].output_current.has_value()},
+              {"tokens", result.output_tokens.size()}};
+    for (const auto& [key, context] : {std::pair("input_context_sha256", &result.input_context),
+                                       std::pair("output_context_sha256", &result.output_context)})
+      if (*context) text[key] = sha256_of_text((*context)->text);
+    texts.push_back(std::move(text));
+  }
   Json entry{{"texts", texts}};
   if (experiment.input_file) entry["file"] = file_entry(*experiment.input_file);
   return entry;
@@ -166,6 +184,11 @@ std::string manifest_json(const PluginHost& host, const Experiment& experiment, 
                             {"result", result_file(result.spec.name)},
                             {"seconds", seconds_of(result.output)},
                             {"cost", cost_entry(result.output)}});
+  Json contexts = Json::array();
+  for (const NamedContext& context : run.contexts)
+    contexts.push_back({{"id", context.id},
+                        {"result", result_file(context.id)},
+                        {"context_sensitive_tokens", context.result.selected.size()}});
   Json architectures = Json::array();
   for (const auto& file : architecture_files()) architectures.push_back(file_entry(file));
   Json contents = Json::array();
@@ -188,6 +211,7 @@ std::string manifest_json(const PluginHost& host, const Experiment& experiment, 
       {"plugins", plugin_entries(host, experiment, run)},
       {"architectures", architectures},
       {"attributions", attributions},
+      {"contexts", contexts},
       {"seconds",
        {{"load", run.load_seconds}, {"generate", run.generation_seconds}, {"attribute", run.attribution_seconds}}},
       {"files", contents}};
@@ -220,7 +244,7 @@ std::string crate_json(const Experiment& experiment, const ComputedRun& run,
       {{"@id", "./"},
        {"@type", "Dataset"},
        {"name", experiment.name},
-       {"description", "Feature attributions of " + std::to_string(run.texts.size()) +
+       {"description", "Feature attributions of " + std::to_string(run.texts.size() + run.contexts.size()) +
                            " text(s) under the language model " + run.loaded.model->info().name + ", made by whence"},
        {"datePublished", now},
        {"license", "not stated"},

@@ -23,6 +23,10 @@ std::vector<NamedOutput> read_run(const fs::path& folder) {
     throw InputError(folder.string() + ": is no run directory; expected one that 'whence run' made, with " +
                      kExperimentFile + ", or a result file");
   const Experiment experiment = parse_experiment(load_yaml(folder / kExperimentFile), folder);
+  if (experiment.context)
+    throw InputError(folder.string() +
+                     ": holds context attributions; expected a run with 'attributions', which have a "
+                     "score for every token and step");
   std::vector<NamedOutput> results;
   for (const AttributionSpec& spec : experiment.attributions)
     results.push_back(read_result(spec, folder / result_file(spec.name)));
