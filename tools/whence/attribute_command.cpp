@@ -6,6 +6,7 @@
 #include "host/run_directory.h"
 #include "listener.h"
 #include "session.h"
+#include "viz_file.h"
 #include "whence/result_json.h"
 
 namespace whence::cli {
@@ -42,6 +43,7 @@ int run(const Arguments& arguments) {
   const Canvas canvas = output_canvas(arguments);
   const auto save_path = arguments.path("save-path");
   if (save_path) host::check_writable(*save_path);
+  const auto viz = viz_file(arguments);
   host::ComputedRun computed;
   {
     ConsoleListener listener(arguments);
@@ -51,7 +53,8 @@ int run(const Arguments& arguments) {
   if (arguments.on("verbose") || arguments.on("very-verbose")) say_cost(arguments, session, computed);
 
   const host::NamedOutput& result = computed.outputs.front();
-  const AttributionOutput shown = host::aggregated(session.host, result.output, result.spec.aggregation, host::read_other_result);
+  const AttributionOutput shown =
+      host::aggregated(session.host, result.output, result.spec.aggregation, host::read_other_result);
   // A chain that was asked for shapes what is saved, too; the default one only what is shown.
   const AttributionOutput& saved = result.spec.aggregation ? shown : result.output;
   if (result.spec.aggregation)
@@ -62,6 +65,11 @@ int run(const Arguments& arguments) {
   if (save_path) {
     host::write_file(*save_path, to_result_json(saved));
     notices(arguments)("saved attributions to " + *save_path);
+  }
+  if (viz) {
+    host::write_file(viz->path,
+                     host::render(session.host, {viz->renderer, ""}, result, Canvas{}, host::read_other_result));
+    notices(arguments)("wrote " + viz->path);
   }
   if (arguments.on("json"))
     print(to_result_json(saved) + "\n");

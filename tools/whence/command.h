@@ -20,6 +20,7 @@ struct Command {
 };
 
 Command attribute_command();
+Command attribute_context_command();
 Command run_command();
 Command view_command();
 Command list_command();

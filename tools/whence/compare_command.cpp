@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "attribute_options.h"
+#include "base_options.h"
 #include "command.h"
 #include "console.h"
 #include "cost_report.h"

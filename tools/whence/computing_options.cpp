@@ -20,13 +20,19 @@ Option memory_option() {
           "budget that weights and passes share, e.g. 2GiB; default: a share of the free memory"};
 }
 
-std::vector<Option> computing_options() {
+std::vector<Option> model_options() {
   using enum OptionKind;
   return {memory_option(),
           {"dtype", value, {}, "NAME", "how to compute: float32, mixed or bfloat16"},
-          {"weights", value, {}, "NAME", "how to hold the weights: unpacked, packed as stored, or auto, what fits"},
-          {"plan", flag, {}, "", "say what would be done and what it takes; attribute nothing"},
-          {"stats", flag, {}, "", "say on standard error what was done and what it took"}};
+          {"weights", value, {}, "NAME", "how to hold the weights: unpacked, packed as stored, or auto, what fits"}};
+}
+
+std::vector<Option> computing_options() {
+  using enum OptionKind;
+  std::vector<Option> options = model_options();
+  options.push_back({"plan", flag, {}, "", "say what would be done and what it takes; attribute nothing"});
+  options.push_back({"stats", flag, {}, "", "say on standard error what was done and what it took"});
+  return options;
 }
 
 std::optional<std::int64_t> given_memory(const Arguments& arguments) {

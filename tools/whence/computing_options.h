@@ -7,7 +7,9 @@ namespace whence::cli {
 
 /// --memory, of every command that runs a model on texts.
 Option memory_option();
-/// --memory, --dtype, --weights, --plan and --stats: what `attribute` and `run` have in common.
+/// --memory, --dtype and --weights: how a model is loaded.
+std::vector<Option> model_options();
+/// Those, --plan and --stats: what `attribute` and `run` have in common.
 std::vector<Option> computing_options();
 
 /// Value of --memory in bytes, if given. Throws ConfigError.

@@ -1,7 +1,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "attribute_options.h"
+#include "base_options.h"
 #include "command.h"
 #include "computing_options.h"
 #include "console.h"

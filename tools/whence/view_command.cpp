@@ -1,4 +1,4 @@
-#include "attribute_options.h"
+#include "base_options.h"
 #include "command.h"
 #include "console.h"
 #include "host/run.h"
