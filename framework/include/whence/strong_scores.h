@@ -20,6 +20,8 @@ struct StrongScores {
   /// of zero never stands out.
   WHENCE_API std::vector<std::int64_t> of(const std::vector<float>& scores, const std::vector<float>& all) const;
   std::vector<std::int64_t> of(const std::vector<float>& scores) const { return of(scores, scores); }
+
+  bool operator==(const StrongScores&) const = default;
 };
 
 }  // namespace whence
