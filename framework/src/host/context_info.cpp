@@ -17,19 +17,8 @@ Value texts(const std::vector<std::string>& values) {
   return Value(std::move(list));
 }
 
-std::string unit_name(UnitKind kind) {
-  for (const char* name : {"token", "word", "sentence", "line", "paragraph"})
-    if (unit_kind(name) == kind) return name;
-  return {};
-}
-
 Value params_of(const Catalogue& catalogue, PluginKind kind, const Choice& choice) {
   return Value(recorded_params(catalogue.find(kind, choice.name, choice.where), choice));
-}
-
-Value alignment_value(const AlignmentChoice& alignment) {
-  Value::Map map = contrast_value({.target = {}, .source = {}, .alignment = alignment, .where = {}});
-  return std::move(map.front().second);
 }
 
 Value languages(const ContextInput& input) {
@@ -94,7 +83,7 @@ Value::Map context_info(const PluginHost& host, const ContextTask& task, const C
       {"output_generated", Value(output.generated)},
       {"documents", documents_value(task.input.documents)},
       {"document_separator", text(spec.document_separator)},
-      {"cue_units", spec.cue_units ? text(unit_name(*spec.cue_units)) : Value()},
+      {"cue_units", spec.cue_units ? text(name_of(*spec.cue_units)) : Value()},
       {"unit_score", text(name_of(spec.unit_score))},
       {"unit_language", text(spec.unit_language)},
       {"include_eos_baseline", Value(task.options.eos_baseline)},

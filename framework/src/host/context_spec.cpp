@@ -32,6 +32,12 @@ std::string name_of(OutputContextStrategy strategy) { return kStrategies.at(stat
 UnitScore unit_score(const std::string& name, const Mark& where) {
   return named<UnitScore>(kUnitScores, name, "score of a unit", where);
 }
+std::string name_of(UnitKind kind) {
+  for (const char* name : {"token", "word", "sentence", "line", "paragraph"})
+    if (unit_kind(name) == kind) return name;
+  return {};
+}
+
 std::string name_of(UnitScore score) { return kUnitScores.at(static_cast<std::size_t>(score)); }
 
 }  // namespace whence::host

@@ -65,6 +65,9 @@ enum class UnitScore {
 UnitScore unit_score(const std::string& name, const Mark& where);
 std::string name_of(UnitScore score);
 
+/// What `unit_kind` takes as this.
+std::string name_of(UnitKind kind);
+
 /// How context reliance is found (PECoRe, arXiv:2310.01188; docs/context-attribution.md).
 struct ContextSpec {
   /// Absent: "{context} {current}" where that context is given, else "{current}".

@@ -9,9 +9,6 @@
 namespace whence::host {
 namespace {
 
-/// In the order of UnitKind.
-const std::vector<std::string> kUnits{"token", "word", "sentence", "line", "paragraph"};
-
 /// The member under `key`, unless it is absent or null.
 const Value* given(const Value& value, std::string_view key) {
   const Value* found = value.find(key);
@@ -65,7 +62,8 @@ void read_attribution(const Value& value, ContextSpec& spec) {
 void read_cues(const Value& value, ContextSpec& spec) {
   value.require_known_keys({"std", "top_k", "units", "unit_score", "language"});
   read_thresholds(value, spec.cues);
-  if (const Value* v = given(value, "units")) spec.cue_units = unit_kind(name_from(*v, "kind of unit", kUnits));
+  if (const Value* v = given(value, "units"))
+    spec.cue_units = unit_kind(name_from(*v, "kind of unit", {"token", "word", "sentence", "line", "paragraph"}));
   if (const Value* v = given(value, "unit_score")) spec.unit_score = unit_score(v->as_string(), v->mark());
   read(value, "language", spec.unit_language);
 }
@@ -136,7 +134,7 @@ Value::Map context_value(const ContextSpec& spec) {
   for (auto& [key, value] : attribution_value(spec.attribution).as_map())
     if (key != "name" && key != "step_scores") attribution.emplace_back(key, value);
   Value::Map cues{{"unit_score", Value(name_of(spec.unit_score))}, {"language", Value(spec.unit_language)}};
-  if (spec.cue_units) cues.emplace_back("units", Value(kUnits.at(static_cast<std::size_t>(*spec.cue_units))));
+  if (spec.cue_units) cues.emplace_back("units", Value(name_of(*spec.cue_units)));
   add_thresholds(spec.cues, cues);
   Value::Map map{{"contextless_input_template", Value(spec.contextless_input.text)},
                  {"contextless_output_template", Value(spec.contextless_output.text)},
