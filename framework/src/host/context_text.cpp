@@ -36,27 +36,20 @@ ReadText read_text(const Model& model, const InputText& how, const std::string& 
   return read;
 }
 
-bool holds(const Span& part, std::int64_t byte) { return part.start <= byte && byte < part.end; }
-
-/// For each part the tokens that belong to it. Blanks alone belong to the part that has them, or else to the one that
-/// begins behind them.
+/// For each part the tokens whose first letter it has, or of blanks alone their beginning. A separator of its own
+/// between two parts belongs to neither.
 std::vector<std::vector<std::int64_t>> rows_of(const ReadText& read, const std::vector<Span>& parts) {
   std::vector<std::vector<std::int64_t>> rows(parts.size());
-  const auto part_at = [&](std::int64_t byte) {
-    return std::ranges::find_if(parts, [&](const Span& part) { return holds(part, byte); }) - parts.begin();
-  };
-  const auto none = std::ssize(parts);
   for (std::size_t i = 0; i < read.ids.size(); ++i) {
     if (read.is_added[i]) continue;
     const Span& own = read.bytes[i];
-    const auto letter = [&](std::string_view blanks) {
-      const std::size_t at = read.text.find_first_not_of(blanks, static_cast<std::size_t>(own.start));
-      return at == std::string::npos ? std::ssize(read.text) : static_cast<std::int64_t>(at);
-    };
-    const bool blank = letter(kBlanks) >= own.end;
-    std::ptrdiff_t part = part_at(blank ? own.start : letter(kBlanks));
-    if (blank && part == none) part = part_at(letter(" "));
-    if (part < none) rows[static_cast<std::size_t>(part)].push_back(static_cast<std::int64_t>(i));
+    const std::size_t letter = read.text.find_first_not_of(kBlanks, static_cast<std::size_t>(own.start));
+    const bool blank = letter == std::string::npos || static_cast<std::int64_t>(letter) >= own.end;
+    const std::int64_t byte = blank ? own.start : static_cast<std::int64_t>(letter);
+    const auto part =
+        std::ranges::find_if(parts, [&](const Span& span) { return span.start <= byte && byte < span.end; });
+    if (part != parts.end())
+      rows[static_cast<std::size_t>(part - parts.begin())].push_back(static_cast<std::int64_t>(i));
   }
   return rows;
 }
@@ -135,14 +128,12 @@ ReadTexts read_texts(const Model& model, const InputText& how, const FilledText&
   texts.output = *moved(output.current, before);
   check_lengths(model, how, texts);
 
-  // Every part that has tokens of its own, so that blanks between them find theirs.
-  std::vector<Span> parts{texts.output, texts.output_context.value_or(Span())};
-  const std::vector<Span> input_parts{input.context.value_or(Span()), input.current};
-  if (!texts.source) parts.insert(parts.end(), input_parts.begin(), input_parts.end());
-  const auto rows = rows_of(texts.target, parts);
+  const Span input_context = input.context.value_or(Span());
+  const auto rows = rows_of(
+      texts.target, {texts.output, texts.output_context.value_or(Span()), texts.source ? Span() : input_context});
   texts.output_rows = rows[0];
   texts.output_context_rows = rows[1];
-  texts.input_context_rows = texts.source ? rows_of(*texts.source, input_parts)[0] : rows[2];
+  texts.input_context_rows = texts.source ? rows_of(*texts.source, {input_context})[0] : rows[2];
   if (texts.output_rows.empty() || texts.output_rows.front() < 1)
     throw InputError(place_of(how) + ": the tokenizer makes no token of the current output " +
                      quoted(texts.target.text.substr(static_cast<std::size_t>(texts.output.start),
