@@ -1,9 +1,11 @@
 #include "base_options.h"
 #include "command.h"
 #include "console.h"
+#include "host/context_rendering.h"
 #include "host/run.h"
 #include "host/run_directory.h"
 #include "session.h"
+#include "whence/context_json.h"
 #include "whence/result_json.h"
 
 namespace whence::cli {
@@ -22,6 +24,23 @@ void refuse_folder(const std::filesystem::path& path) {
   throw InputError(text);
 }
 
+/// What a file holds, drawn by the chosen renderer.
+std::string page_of(const std::string& file, const host::Choice& renderer, const Canvas& canvas,
+                    const Arguments& arguments) {
+  const std::string bytes = host::read_file(file);
+  const Session session(arguments);
+  if (is_context_json(bytes)) {
+    if (arguments.has("aggregators"))
+      throw ConfigError("--aggregators: " + file +
+                        " is a context attribution, whose scores are aggregated already; leave it out");
+    return host::render_context(session.host, {renderer, ""}, from_context_json(bytes, file), canvas);
+  }
+  host::NamedOutput result{{}, from_result_json(bytes, file)};
+  result.spec.name = file;
+  result.spec.aggregation = chain_from_option(arguments, "aggregators");
+  return host::render(session.host, {renderer, ""}, result, canvas, host::read_other_result);
+}
+
 int run(const Arguments& arguments) {
   expect_positional(arguments, 1, 1, "the result file");
   const std::string& file = arguments.positional().front();
@@ -34,13 +53,9 @@ int run(const Arguments& arguments) {
   }
   const auto output = arguments.path("output");
   if (output) host::check_writable(*output);
-  const Session session(arguments);
-  host::NamedOutput result{{}, from_result_json(host::read_file(file), file)};
-  result.spec.name = file;
-  result.spec.aggregation = chain_from_option(arguments, "aggregators");
   host::Choice renderer{arguments.on("json") ? "json" : "terminal", {}, {}};
   if (const auto text = arguments.text("renderer")) renderer = choice_from_option(*text, "--renderer", "renderer");
-  const std::string page = host::render(session.host, {renderer, ""}, result, canvas, host::read_other_result);
+  const std::string page = page_of(file, renderer, canvas, arguments);
   if (output) {
     host::write_file(*output, page);
     notices(arguments)("wrote " + *output);
@@ -58,7 +73,9 @@ Command view_command() {
       "view",
       "FILE [options]",
       "Show a saved result",
-      "FILE is a result of 'attribute' or 'run', or one that the reference toolkit saved, plain or gzipped.",
+      "FILE is a result of 'attribute', 'attribute-context' or 'run', or one that the reference toolkit saved, plain "
+      "or "
+      "gzipped.",
       {{"aggregators",
         list,
         {},

@@ -10,35 +10,22 @@
 #include <charconv>
 #include <cmath>
 
+#include "info.h"
 #include "text.h"
 
 namespace whence::drawing {
-namespace {
-
-constexpr std::string_view kContrast = " → ";  // between the two entries of a contrasted step's label
-
-const Value* find_info(const AttributionOutput& output, std::string_view key) {
-  const auto found = std::ranges::find(output.info, key, &Value::Map::value_type::first);
-  return found == output.info.end() ? nullptr : &found->second;
-}
-
-std::string info_text(const AttributionOutput& output, std::string_view key) {
-  const Value* value = find_info(output, key);
-  return value && value->is_string() ? printable(value->as_string()) : std::string();
-}
-
-}  // namespace
 
 std::string heading(const AttributionOutput& output) {
-  std::string line = info_text(output, "attribution_method");
+  std::string line = info_text(output.info, "attribution_method");
   if (line.empty()) return line;
-  if (const std::string function = info_text(output, "attributed_fn"); !function.empty()) line += " of " + function;
-  if (const std::string model = info_text(output, "model_name"); !model.empty()) line += ", " + model;
+  if (const std::string function = info_text(output.info, "attributed_fn"); !function.empty())
+    line += " of " + function;
+  if (const std::string model = info_text(output.info, "model_name"); !model.empty()) line += ", " + model;
   return line;
 }
 
 std::string sequence_text(const AttributionOutput& output, std::size_t index) {
-  const Value* texts = find_info(output, "generated_texts");
+  const Value* texts = find_info(output.info, "generated_texts");
   if (texts && texts->is_list() && texts->as_list().size() == output.sequences.size() &&
       texts->as_list()[index].is_string())
     return printable(texts->as_list()[index].as_string());
@@ -68,7 +55,7 @@ std::string token_label(const Token& token, Vocabulary vocabulary, TokenForm for
 
 std::vector<std::string> notes(const AttributionOutput& output) {
   std::vector<std::string> texts;
-  const Value* list = find_info(output, "notes");
+  const Value* list = find_info(output.info, "notes");
   if (!list || !list->is_list()) return texts;
   for (const Value& note : list->as_list())
     if (note.is_string()) texts.push_back(printable(note.as_string()));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "whence/attribution_output.h"
@@ -13,6 +14,9 @@ enum class TokenForm {
   clean,  ///< the text that it stands for
   raw,    ///< the vocabulary entry, "Ġhome"
 };
+
+/// Between the two entries of a contrasted token's label.
+inline constexpr std::string_view kContrast = " → ";
 
 /// "saliency of probability_fn, tiny": method, attributed function and model, as far as they are known.
 std::string heading(const AttributionOutput& output);

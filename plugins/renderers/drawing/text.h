@@ -10,6 +10,9 @@ namespace whence::drawing {
 /// What comes out is safe to print and as wide as `display_width` says.
 std::string printable(std::string_view text);
 
+/// As `printable`, but line ends stay.
+std::string printable_lines(std::string_view text);
+
 /// Terminal cells that a printable text takes: none for combining marks, two for wide characters.
 int display_width(std::string_view printable);
 

@@ -1,9 +1,12 @@
 #include <kainjow/mustache.hpp>
 
+#include "context_data.h"
+#include "context_words.h"
 #include "options.h"
 #include "page_data.h"
 #include "page_files.h"
 #include "text.h"
+#include "whence/context_renderer.h"
 #include "whence/draws_granularity.h"
 #include "whence/error.h"
 #include "whence/plugin.h"
@@ -30,9 +33,9 @@ std::string value_text(const Value& value) {
   return text;
 }
 
-data facts(const AttributionOutput& output) {
+data facts(const Value::Map& info) {
   data list{data::type::list};
-  for (const auto& [key, value] : output.info) {
+  for (const auto& [key, value] : info) {
     if (key == "notes" || value.is_null()) continue;
     const std::string text = value_text(value);
     if (text.empty()) continue;
@@ -50,7 +53,20 @@ data texts(const std::vector<std::string>& lines) {
   return list;
 }
 
-class HtmlRenderer : public Renderer {
+/// What every page has; `title` stands where the result has no heading.
+data page_frame(const PageFiles& files, const std::string& heading, const std::string& title, const Value::Map& info) {
+  data page;
+  page.set("title", heading.empty() ? title : heading);
+  page.set("style", files.style);
+  page.set("scripts", texts(files.scripts));
+  page.set("controls", data(kainjow::mustache::partial([files] { return files.controls; })));
+  page.set("view", data(kainjow::mustache::partial([files] { return files.view; })));
+  page.set("has_facts", !info.empty());
+  page.set("facts", facts(info));
+  return page;
+}
+
+class HtmlRenderer final : public Renderer, public ContextRenderer {
  public:
   explicit HtmlRenderer(const Params& params) {
     if (params.get<std::string>("tokens") == "raw") options_.tokens = drawing::TokenForm::raw;
@@ -59,21 +75,28 @@ class HtmlRenderer : public Renderer {
   }
 
   std::string render(const AttributionOutput& output, const Canvas&) const override {
-    const std::string heading = drawing::heading(output);
-    data page;
-    page.set("title", heading.empty() ? "Attributions" : heading);
-    page.set("style", std::string(kPageStyle));
-    page.set("scripts", texts({kPageScripts.begin(), kPageScripts.end()}));
+    data page = page_frame(heatmap_files(), drawing::heading(output), "Attributions", output.info);
     page.set("data", page_data(output, options_));
     const std::vector<std::string> notes = drawing::notes(output);
     page.set("has_notes", !notes.empty());
     page.set("notes", texts(notes));
-    page.set("has_facts", !output.info.empty());
-    page.set("facts", facts(output));
-    return kainjow::mustache::mustache(kPageTemplate).render(page);
+    return kainjow::mustache::mustache(kPageFrame).render(page);
+  }
+
+  std::string render(const ContextAttribution& result, const Canvas&) const override {
+    constexpr int kDecimals = 3;
+    data page = page_frame(context_files(), drawing::heading(result), "Context attribution", result.info);
+    page.set("data", context_data(result, options_));
+    page.set("selection", drawing::selection_text(result, kDecimals));
+    page.set("has_selected", !result.selected.empty());
+    page.set("cue_rule", drawing::rule_text(drawing::cue_rule(result)));
+    page.set("has_input", !result.input_current.empty());
+    page.set("input", drawing::printable_lines(result.input_current));
+    return kainjow::mustache::mustache(kPageFrame).render(page);
   }
 
   const void* query(std::string_view capability) const override {
+    if (capability == ContextRenderer::kCapability) return static_cast<const ContextRenderer*>(this);
     return capability == kDrawsGranularity ? this : nullptr;
   }
 

@@ -1,12 +1,9 @@
 #include "page_data.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
-#include "palette.h"
+#include "page_json.h"
 #include "text.h"
 #include "whence/error.h"
 
@@ -15,25 +12,6 @@ namespace {
 
 using drawing::printable;
 using nlohmann::json;
-
-/// Bytes of base64 for so many bytes.
-std::int64_t encoded_size(std::int64_t bytes) { return (bytes + 2) / 3 * 4; }
-
-std::string encoded(const Tensor& values, at::ScalarType type) {
-  const Tensor numbers = values.detach().to(at::kCPU, type).contiguous();
-  const auto size = static_cast<std::int64_t>(numbers.nbytes());
-  std::string text(encoded_size(size) + 1, '\0');  // with the zero that is written behind it
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                  static_cast<const unsigned char*>(numbers.const_data_ptr()), static_cast<int>(size));
-  text.pop_back();
-  return text;
-}
-
-json palette(const drawing::Palette& colors) {
-  json points = json::array();
-  for (const drawing::Rgb& color : colors) points.push_back({color.red, color.green, color.blue});
-  return points;
-}
 
 json side(const std::vector<Token>& tokens, const std::vector<Label>& labels, Vocabulary vocabulary,
           drawing::TokenForm form) {
@@ -55,7 +33,7 @@ class Data {
   json make() {
     json sequences = json::array();
     for (std::size_t i = 0; i < output_.sequences.size(); ++i) sequences.push_back(sequence(i));
-    return {{"palettes", {{"light", palette(drawing::kLightPalette)}, {"dark", palette(drawing::kDarkPalette)}}},
+    return {{"palettes", palettes()},
             {"scale", options_.max_value ? *options_.max_value : drawing::largest_magnitude(output_)},
             {"sequences", std::move(sequences)}};
   }
@@ -116,9 +94,7 @@ class Data {
 }  // namespace
 
 std::string page_data(const AttributionOutput& output, const PageOptions& options) {
-  constexpr bool kAscii = true;
-  // "</script>" and "<!--" would end the element or change how it is read.
-  return drawing::replace_all(Data(output, options).make().dump(-1, ' ', kAscii), "<", "\\u003c");
+  return script_text(Data(output, options).make());
 }
 
 }  // namespace whence::html

@@ -1,13 +1,21 @@
 #pragma once
 
-#include <array>
+#include <string>
+#include <vector>
 
 namespace whence::html {
 
-// The files of page/, embedded by CMakeLists.txt.
-extern const char* const kPageTemplate;
-extern const char* const kPageStyle;
-/// In the order that they use each other.
-extern const std::array<const char*, 6> kPageScripts;
+/// Files of page/, embedded by CMakeLists.txt, that make a page of one kind.
+struct PageFiles {
+  std::string controls, view;  ///< templates of the parts that kPageFrame leaves open
+  std::string style;
+  std::vector<std::string> scripts;  ///< in the order that they use each other
+};
+
+/// The template of every page.
+extern const char* const kPageFrame;
+
+PageFiles heatmap_files();
+PageFiles context_files();
 
 }  // namespace whence::html

@@ -1,11 +1,11 @@
 #include "heatmap.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 
 #include "ansi.h"
+#include "shades.h"
 #include "tables.h"
 #include "text.h"
 
@@ -17,7 +17,6 @@ using namespace drawing;
 constexpr int kNarrowest = 24;     // narrower canvases are drawn this wide
 constexpr int kWidestColumn = 14;  // cells of a token above its column
 constexpr std::string_view kRule = "│";
-constexpr std::array<std::string_view, 5> kShades = {" ", "░", "▒", "▓", "█"};
 
 class Page {
  public:
@@ -71,9 +70,7 @@ class Page {
     return table;
   }
 
-  std::string_view shade(double score) const {
-    return std::isnan(score) ? " " : kShades[std::lround(std::abs(heat(score)) * (kShades.size() - 1))];
-  }
+  std::string_view shade(double score) const { return std::isnan(score) ? " " : whence::terminal::shade(heat(score)); }
 
   /// Position of a score on the colour scale, from -1 to 1.
   double heat(double score) const { return scale_ > 0 ? std::clamp(score / scale_, -1.0, 1.0) : 0.0; }

@@ -1,11 +1,12 @@
-#include "heatmap.h"
+#include "context.h"
 #include "options.h"
+#include "whence/context_renderer.h"
 #include "whence/plugin.h"
 
 namespace whence::terminal {
 namespace {
 
-class TerminalRenderer : public Renderer {
+class TerminalRenderer final : public Renderer, public ContextRenderer {
  public:
   explicit TerminalRenderer(const Params& params) {
     options_.tables = drawing::table_options(params);
@@ -15,6 +16,12 @@ class TerminalRenderer : public Renderer {
 
   std::string render(const AttributionOutput& output, const Canvas& canvas) const override {
     return draw_heatmaps(output, canvas, options_);
+  }
+  std::string render(const ContextAttribution& result, const Canvas& canvas) const override {
+    return draw_context(result, canvas, options_);
+  }
+  const void* query(std::string_view capability) const override {
+    return capability == kCapability ? static_cast<const ContextRenderer*>(this) : nullptr;
   }
 
  private:

@@ -62,6 +62,10 @@ class Browser:
         code = "const done = arguments[arguments.length - 1]; (async (...args) => {" + script + "})(...arguments).then(done)"
         return self.call("/execute/async", {"script": code, "args": arguments})
 
+    def enter(self, selector):
+        """Goes into a frame, or out of all of them."""
+        self.call("/frame", {"id": None if selector is None else self.find(selector)})
+
     def find(self, selector):
         return self.call("/element", {"using": "css selector", "value": selector})
 

@@ -45,4 +45,31 @@ def sequence(target, start, score, source=None, dims=(), step_scores=None):
 def write(path, sequences, **info):
     document = {"__instance_type__": ["inseq.data.attribution", "FeatureAttributionOutput"],
                 "attributes": {"info": info, "sequence_attributions": sequences, "step_attributions": None}}
+    write_document(path, document)
+
+
+def context(output, sensitivities, selected, input_context=None, output_context=None, units=(), **info):
+    """A context attribution. `selected` are (index, input scores, output scores, unit scores, contrast); `units` of the input
+    context are (name, start, end)."""
+    def of(tokens):
+        return None if tokens is None else "".join(tokens).replace("\u0120", " ")
+
+    def entry(index, input_scores, output_scores=None, unit_scores=None, contrast=None):
+        return {"cti_idx": index, "cti_token": output[index], "cti_score": sensitivities[index],
+                "contextual_output": of(output[:index + 1]), "contrast_token": contrast,
+                "contextless_output": None if contrast is None else of([*output[:index], contrast]),
+                "input_context_scores": input_scores, "output_context_scores": output_scores,
+                "whence": {"input_unit_scores": unit_scores if unit_scores else [] if input_scores else None,
+                           "output_unit_scores": [] if output_scores else None}}
+
+    return {"input_context": of(input_context), "input_context_tokens": input_context, "output_context": of(output_context),
+            "output_context_tokens": output_context, "output_current": of(output), "output_current_tokens": output,
+            "cti_scores": sensitivities, "cci_scores": [entry(*choice) for choice in selected], "info": info,
+            "whence": {"input_current": info.get("input_current_text", ""),
+                       "input_context_units": None if input_context is None else
+                       [{"name": name, "start": start, "end": end} for name, start, end in units],
+                       "output_context_units": None if output_context is None else []}}
+
+
+def write_document(path, document):
     path.write_text(json.dumps(document), encoding="utf-8")

@@ -76,7 +76,7 @@ TEST(Html, HostileTextsStayText) {
   }
   // One element with data and the page's own scripts.
   EXPECT_EQ(count(page, "<script"), count(page, "</script"));
-  EXPECT_EQ(count(page, "<script"), 7u);
+  EXPECT_EQ(count(page, "<script"), 9u);
   EXPECT_EQ(page.find("<b>\"bold"), std::string::npos);
   EXPECT_EQ(page.find("<i>note"), std::string::npos);
   EXPECT_NE(page.find("<li>&lt;i&gt;note&lt;/i&gt;</li>"), std::string::npos);

@@ -1,13 +1,14 @@
 "use strict";
 // The heatmap: a grid of which only the visible part is in the page, so that its size doesn't matter.
 
-/** What a cell says: {value, row, column}. `row` is {part, row} of a token or {score} of a step score. */
-function describe(sequence, row, step) {
+/** What a cell says: {value, row, column, lines}; the lines are those of a tip. `entry` is {part, row} of a token or {score} of a step score. */
+function describe(sequence, entry, step) {
   const column = `${sequence.stepToken(step)} (${sequence.start + step})`;
-  if (row.score) return { value: String(row.score.values[step]), row: row.score.name, column };
-  const { part } = row;
-  const where = [`${part.name} ${row.row}`, ...labelsAt(part.side, row.row)].join(", ");
-  return { value: exactText(sequence.value(part, row.row, step)), row: `${label(part.side.tokens[row.row])} (${where})`, column };
+  const said = (value, row) => ({ value, row, column, lines: [`→ ${column}`, `↓ ${row}`] });
+  if (entry.score) return said(String(entry.score.values[step]), entry.score.name);
+  const { part, row } = entry;
+  const where = [`${part.name} ${row}`, ...labelsAt(part.side, row)].join(", ");
+  return said(exactText(sequence.value(part, row, step)), `${label(part.side.tokens[row])} (${where})`);
 }
 
 class Heatmap {

@@ -1,29 +1,5 @@
 "use strict";
-// Joins the views and the controls.
-
-const byId = (id) => document.getElementById(id);
-
-/** The box with exact values beside what is pointed at or focused. */
-class Tip {
-  constructor(root) { this.root = root; }
-
-  show(box, { value, row, column }) {
-    const lines = [["strong", value], ["div", `→ ${column}`], ["div", `↓ ${row}`]];
-    this.root.replaceChildren(...lines.map(([name, text]) => {
-      const line = document.createElement(name);
-      line.textContent = text;
-      line.dir = "auto";
-      return line;
-    }));
-    this.root.hidden = false;
-    const { offsetWidth, offsetHeight } = this.root;
-    const below = box.bottom + 6, fits = below + offsetHeight <= innerHeight;
-    this.root.style.left = `${Math.max(4, Math.min(box.left, innerWidth - offsetWidth - 4))}px`;
-    this.root.style.top = `${fits ? below : Math.max(4, box.top - offsetHeight - 6)}px`;
-  }
-
-  hide() { this.root.hidden = true; }
-}
+// Joins the views of attributions and the controls.
 
 class Page {
   constructor(data) {
@@ -39,32 +15,9 @@ class Page {
     byId("sequence").addEventListener("change", (event) => this.show(Number(event.target.value)));
     byId("scale").addEventListener("change", () => this.color());
     byId("numbers").addEventListener("change", () => this.draw());
-    byId("theme").addEventListener("change", (event) => {
-      document.documentElement.dataset.theme = event.target.value;
-      this.color();
-    });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.color());
-    this.onClick("copy-csv", () => this.copy(csvOf(this.sequence)), "copied");
-    this.onClick("save-svg", () => save(new Blob([this.svg().text], { type: "image/svg+xml" }), "heatmap.svg"), "saved");
-    this.onClick("save-png", async () => save(await pngOf(this.svg()), "heatmap.png"), "saved");
+    onLook(() => this.color());
+    onSave("heatmap", { csv: () => csvOf(this.sequence), svg: () => this.svg() });
     this.show(0);
-  }
-
-  onClick(id, work, done) {
-    byId(id).addEventListener("click", async () => {
-      byId("done").textContent = "";
-      try {
-        await work();
-        byId("done").textContent = done;
-      } catch (error) {
-        byId("done").textContent = `not ${done}: ${error.message}`;
-      }
-    });
-  }
-
-  async copy(text) {
-    if (navigator.clipboard) return navigator.clipboard.writeText(text);
-    throw new Error("this browser gives a page no clipboard");
   }
 
   show(index) {
@@ -108,11 +61,6 @@ class Page {
     this.color();
   }
 
-  palette() {
-    const theme = byId("theme").value || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-    return new Colors(this.data.palettes[theme]);
-  }
-
   /** Where the scale of a column ends, as the reader chose it. */
   magnitudes() {
     const { sequence, data } = this;
@@ -127,7 +75,7 @@ class Page {
 
   color() {
     if (this.sequence.steps === 0) return;
-    const colors = this.palette(), magnitudes = this.magnitudes();
+    const colors = new Colors(this.data.palettes[look()]), magnitudes = this.magnitudes();
     this.text.color(this.step, colors, magnitudes(this.step));
     this.heatmap.color(this.step, colors, magnitudes);
     const end = byId("scale").value === "step" ? "largest of the step" : exactText(Math.fround(magnitudes(0)));

@@ -1,52 +1,26 @@
-"""usage: html_test.py WHENCE [options of unittest]"""
+"""usage: heatmap_test.py WHENCE [options of unittest]"""
 import csv
 import io
-import pathlib
 import struct
-import subprocess
 import sys
-import tempfile
-import time
 import unittest
 import xml.etree.ElementTree
 
 sys.dont_write_bytecode = True
 
 import results  # noqa: E402
-from browser import Browser  # noqa: E402
-
-WHENCE = pathlib.Path(sys.argv.pop(1)).absolute() if len(sys.argv) > 1 else None
-
-HOSTILE = ["</script><script>window.hurt = 1</script>", "<img src=x onerror='window.hurt = 1'>", "\"'`", "<!--", "a\x1b[31m\x00",
-           "\u202edesrever\u202c", "{{data}}", "&amp;", "=1+1"]
+from pages import HOSTILE, SHOWN, PageTest, float32, view  # noqa: E402
 
 
 def short_score(_part, row, step):
     return (1 if (row + step) % 2 else -1) * (row + 1) / (step + 7)
 
 
-def float32(value):
-    return struct.unpack("<f", struct.pack("<f", value))[0]
-
-
-class Pages(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls.folder.cleanup)
-        cls.path = pathlib.Path(cls.folder.name)
-        cls.browser = Browser(cls.path)
-        cls.addClassCleanup(cls.browser.close)
-
-    def tearDown(self):
-        self.assertEqual(self.browser.complaints(), [])
-        self.assertIsNone(self.browser.run("return window.hurt ?? null"))
-        self.assertEqual(self.browser.run("return performance.getEntriesByType('resource').map((e) => e.name)"), [])
-
+class Pages(PageTest):
     def view(self, sequences, *options, renderer="html", **info):
         result, page = self.path / "result.json", self.path / f"page.{renderer}"
         results.write(result, sequences, **info)
-        subprocess.run([WHENCE, "view", result, "--quiet", "--renderer", renderer, "-o", page, *options], check=True)
+        view(result, page, renderer, *options)
         return page
 
     def show(self, sequences, *options, **info):
@@ -56,21 +30,6 @@ class Pages(unittest.TestCase):
 
     def short(self):
         return results.sequence(["\u0120To", "\u0120be", "\u0120or", "\u0120not"], 2, short_score, step_scores={"probability": [0.5, 0.125]})
-
-    def saved(self, name):
-        """The bytes of a file that the page saves; it appears under its name when it is whole."""
-        file = self.path / name
-        for _ in range(200):
-            if file.exists():
-                break
-            time.sleep(0.05)
-        data = file.read_bytes()
-        file.unlink()
-        return data
-
-    def busy_seconds(self):
-        metrics = self.browser.chromium("Performance.getMetrics")["metrics"]
-        return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
     def test_cells_show_scores(self):
         self.show([self.short()], attribution_method="saliency", attributed_fn="probability_fn", notes=["a <b>note</b>"], seed=3)
@@ -237,18 +196,17 @@ class Pages(unittest.TestCase):
         self.assertEqual(self.browser.texts("#heatmap .body bdi"), chinese)
 
     def test_hostile_tokens_are_text(self):
-        shown = [*HOSTILE[:4], "a\\x1b[31m\\x00", "\\u202edesrever\\u202c", *HOSTILE[6:]]
         page = self.show([results.sequence(HOSTILE, 6, short_score, step_scores={"<u>score</u>": [1, 2, 3]})],
                          attribution_method="</title><script>window.hurt = 1</script>", generated_texts=["</script><b>"],
                          model_name="{{{data}}}")
-        self.assertEqual(self.browser.texts("#heatmap .body bdi"), [token.replace(" ", "\u00b7") for token in shown])
-        self.assertEqual(self.browser.text("#text p"), "".join(shown))
+        self.assertEqual(self.browser.texts("#heatmap .body bdi"), [token.replace(" ", "\u00b7") for token in SHOWN])
+        self.assertEqual(self.browser.text("#text p"), "".join(SHOWN))
         self.assertEqual(self.browser.text("h1"), "</title><script>window.hurt = 1</script>, {{{data}}}")
-        self.assertEqual(self.browser.run("return [document.scripts.length, document.images.length]"), [7, 0])
+        self.assertEqual(self.browser.run("return [document.scripts.length, document.images.length]"), [9, 0])
         self.assertNotIn("\u202e", page.read_text(encoding="utf-8"))
         svg = xml.etree.ElementTree.parse(self.view([results.sequence(HOSTILE, 6, short_score)], renderer="svg"))
         texts = [element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")]
-        for position, token in enumerate(shown):
+        for position, token in enumerate(SHOWN):
             self.assertTrue(any(f"{position} {token}".replace(" ", "\u00b7").startswith(text.replace(" ", "\u00b7").rstrip("\u2026")) for text in texts), token)
 
     def test_long_texts_stay_quick(self):
