@@ -23,13 +23,6 @@ StrongScores rule_of(const ContextAttribution& result, const std::string& of_wha
   return rule;
 }
 
-/// The text of an option that a file has as a name, or as a mapping of a name to its parameters.
-std::string choice_text(const ContextAttribution& result, std::string_view key) {
-  const Value* value = find_info(result.info, key);
-  if (value && value->is_map() && value->as_map().size() == 1) return printable(value->as_map().front().first);
-  return info_text(result.info, key);
-}
-
 std::vector<Token> as_tokens(const std::vector<std::string>& entries) {
   std::vector<Token> tokens;
   for (const std::string& entry : entries) tokens.push_back({entry, 0});
@@ -65,9 +58,10 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 std::string heading(const ContextAttribution& result) {
-  std::string line = choice_text(result, "attribution_method");
+  std::string line = info_text(result.info, "attribution_method");
   if (line.empty()) return line;
-  if (const std::string function = choice_text(result, "attributed_fn"); !function.empty()) line += " of " + function;
+  if (const std::string function = info_text(result.info, "attributed_fn"); !function.empty())
+    line += " of " + function;
   std::string model = info_text(result.info, "model_name_or_path");
   if (model.ends_with('/')) model.pop_back();
   if (!model.empty()) line += ", " + std::filesystem::path(model).filename().string();
@@ -75,7 +69,7 @@ std::string heading(const ContextAttribution& result) {
 }
 
 std::string sensitivity_name(const ContextAttribution& result) {
-  const std::string name = choice_text(result, "context_sensitivity_metric");
+  const std::string name = info_text(result.info, "context_sensitivity_metric");
   return name.empty() ? "context sensitivity" : name;
 }
 

@@ -66,12 +66,19 @@ bool has_attributions(const SequenceAttribution& sequence) {
   return sequence.source_attributions.defined() || sequence.target_attributions.defined();
 }
 
-std::string remark(const SequenceAttribution& sequence) {
+std::string remark(const SequenceAttribution& sequence, const std::vector<std::string>& maps_left_out) {
   if (sequence.steps.size() == 0) return "no explained tokens";
   std::string maps;
-  for (const auto& [name, scores] : sequence.sequence_scores) maps += (maps.empty() ? "" : ", ") + printable(name);
+  for (const std::string& name : maps_left_out) maps += (maps.empty() ? "" : ", ") + printable(name);
   if (!maps.empty()) return "not drawn: " + maps + " (maps between tokens)";
-  return has_attributions(sequence) || !sequence.step_scores.empty() ? "" : "no scores";
+  const bool drawn = has_attributions(sequence) || !sequence.step_scores.empty() || !sequence.sequence_scores.empty();
+  return drawn ? "" : "no scores";
+}
+
+std::string remark(const SequenceAttribution& sequence) {
+  std::vector<std::string> maps;
+  for (const auto& [name, scores] : sequence.sequence_scores) maps.push_back(name);
+  return remark(sequence, maps);
 }
 
 std::string number_text(double value, int decimals, bool whole) {

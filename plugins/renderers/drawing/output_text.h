@@ -33,6 +33,9 @@ std::vector<std::string> notes(const AttributionOutput& output);
 bool has_attributions(const SequenceAttribution& sequence);
 
 /// Why nothing or not everything of a sequence is drawn, such as "not drawn: a, b (maps between tokens)"; else empty.
+/// `maps_left_out` are the maps that a renderer doesn't draw.
+std::string remark(const SequenceAttribution& sequence, const std::vector<std::string>& maps_left_out);
+/// Of a renderer that draws none.
 std::string remark(const SequenceAttribution& sequence);
 
 /// Empty for NaN; `whole` numbers without digits after the point, very large ones with an exponent.

@@ -33,6 +33,8 @@ class Data {
   json make() {
     json sequences = json::array();
     for (std::size_t i = 0; i < output_.sequences.size(); ++i) sequences.push_back(sequence(i));
+    // Maps get the room that attributions leave.
+    for (std::size_t i = 0; i < output_.sequences.size(); ++i) add_maps(sequences[i], output_.sequences[i]);
     return {{"palettes", palettes()},
             {"scale", options_.max_value ? *options_.max_value : drawing::largest_magnitude(output_)},
             {"sequences", std::move(sequences)}};
@@ -57,19 +59,54 @@ class Data {
             {"source", side(sequence.source, sequence.source_labels, vocabulary, options_.tokens)},
             {"target", side(sequence.target, sequence.target_labels, vocabulary, options_.tokens)},
             {"parts", std::move(parts)},
-            {"stepScores", std::move(step_scores)},
-            {"remark", drawing::remark(sequence)}};
+            {"stepScores", std::move(step_scores)}};
   }
 
   static json dims(const SequenceAttribution& sequence) {
-    json list = json::array();
     const Tensor& scores =
         sequence.target_attributions.defined() ? sequence.target_attributions : sequence.source_attributions;
-    if (!scores.defined()) return list;
-    for (std::size_t i = 0; i < sequence.granularity.size(); ++i)
-      list.push_back({{"name", drawing::replace_all(printable(sequence.granularity[i]), "_", " ")},
-                      {"size", scores.size(2 + static_cast<std::int64_t>(i))}});
+    return scores.defined() ? dims(sequence, scores) : json::array();
+  }
+
+  /// Those after rows and columns, named as far as they are known.
+  static json dims(const SequenceAttribution& sequence, const Tensor& scores) {
+    json list = json::array();
+    for (std::size_t i = 0; i < static_cast<std::size_t>(scores.dim() - 2); ++i)
+      list.push_back(
+          {{"name", i < sequence.granularity.size() ? drawing::replace_all(printable(sequence.granularity[i]), "_", " ")
+                                                    : "dim " + std::to_string(i + 2)},
+           {"size", scores.size(2 + static_cast<std::int64_t>(i))}});
     return list;
+  }
+
+  /// Maps between tokens, as `merge_spans` tells their sides by their names; those that don't fit the tokens or the
+  /// page are left out.
+  void add_maps(json& data, const SequenceAttribution& sequence) {
+    json& maps = data["maps"] = json::array();
+    std::vector<std::string> left_out;
+    for (const auto& [name, scores] : sequence.sequence_scores) {
+      const bool within_target = name.starts_with("decoder"), within_source = name.starts_with("encoder");
+      const std::vector<Token>& rows = within_target ? sequence.target : sequence.source;
+      const std::vector<Token>& columns = within_source ? sequence.source : sequence.target;
+      const bool of_steps = !within_target && !within_source && scores.size(1) == sequence.steps.size();
+      const std::int64_t start = of_steps ? sequence.steps.start : 0, end = start + scores.size(1);
+      const std::int64_t bytes = encoded_size(scores.numel() * static_cast<std::int64_t>(sizeof(float)));
+      if (scores.size(0) > std::ssize(rows) || end > std::ssize(columns) || bytes_ + bytes > options_.max_bytes) {
+        left_out.push_back(name);
+        continue;
+      }
+      bytes_ += bytes;
+      maps.push_back({{"name", drawing::replace_all(printable(name), "_", " ")},
+                      {"columns", within_source ? "source" : "target"},
+                      {"start", start},
+                      {"end", end},
+                      {"dims", dims(sequence, scores)},
+                      {"parts",
+                       {{{"name", within_target ? "target" : "source"},
+                         {"rows", scores.size(0)},
+                         {"scores", encoded(scores, at::kFloat)}}}}});
+    }
+    data["remark"] = drawing::remark(sequence, left_out);
   }
 
   json part(const std::string& name, const Tensor& scores, std::size_t index) {

@@ -45,7 +45,7 @@ class ContextFigure {
         sheet_.draw_scale(number_text(-*options_.max_value, options_.tables.decimals),
                           number_text(*options_.max_value, options_.tables.decimals));
       else
-        sheet_.draw_scale("-", "+ largest score of a token");
+        draw_scale_of_each();
     }
     return sheet_.document(title.empty() ? "Context attribution" : title);
   }
@@ -81,6 +81,12 @@ class ContextFigure {
     if (!context->units.empty() && std::min(units.size(), most) < context->units.size())
       sheet_.draw_lines(std::to_string(std::min(units.size(), most)) + " of " + std::to_string(context->units.size()) +
                         " units, those with the largest scores");
+  }
+
+  /// Without numbers: the scale ends elsewhere for every token.
+  void draw_scale_of_each() {
+    sheet_.draw_lines(wrap("colours reach to the largest score of each token", columns_));
+    sheet_.draw_scale("-", "+");
   }
 
   void draw_part(const std::string& title, const std::vector<Piece>& pieces, double scale) {

@@ -74,7 +74,9 @@ void Sheet::draw_scale(const std::string& low, const std::string& high) {
   for (int i = 0; i < kSwatches; ++i)
     add_box(left + i * swatch, top + 0.2 * line(), swatch, 0.6 * line(),
             heat_color(2.0 * i / (kSwatches - 1) - 1, palette()));
-  add_text(left + kSwatches * swatch + letter(), top + baseline(), high, {.color = ink_});
+  const double right = left + kSwatches * swatch + letter();
+  add_text(right, top + baseline(), high, {.color = ink_});
+  width = std::max(width, right + display_width(high) * letter());
   draw_lines(before);
 }
 

@@ -36,7 +36,7 @@ class Sheet {
   void add_box(double x, double y, double width, double height, const drawing::Rgb& color);
   /// Lines of text at `top`, which moves below them.
   void draw_lines(std::string_view text, Style style = {});
-  /// The bar that explains a colour scale from -`end` to `end`, whose texts they are.
+  /// The bar that explains a colour scale from -`end` to `end`, whose texts they are. Makes room for itself.
   void draw_scale(const std::string& low, const std::string& high);
 
   std::string document(const std::string& title) const;

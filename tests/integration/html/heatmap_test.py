@@ -124,6 +124,28 @@ class Pages(PageTest):
         self.show([attention], "--aggregators", "mean", "mean")
         self.assertEqual(self.browser.texts("#dims label"), [])
 
+    def test_maps_between_tokens(self):
+        self.show([results.sequence(["a", "b", "c"], 1, short_score, source=["x", "y"], maps={
+            "encoder_self_attentions": ([0.25, 0.5, 0.75, 1.0], [2, 2]),
+            "decoder_self_attentions": ([row + 0.125 * layer for row in range(9) for layer in range(2)], [3, 3, 2])})])
+        self.assertEqual(self.browser.texts("#map option"), ["attributions", "decoder self attentions", "encoder self attentions"])
+        self.assertEqual(self.browser.text("#remark"), "")
+        choose = "const e = document.getElementById('map'); e.value = arguments[0]; e.dispatchEvent(new Event('change'))"
+        self.browser.run(choose, "1")
+        self.assertEqual(self.browser.texts("#heatmap .head bdi")[1:], ["x", "y"])
+        self.assertEqual(self.browser.texts("#heatmap .body .cell"), ["0.25", "0.50", "0.75", "1.00"])
+        self.browser.click("#cell-1-1")
+        self.assertEqual(self.browser.text("#summary"), "y (1) depends most on y (1) 1.000, x (0) 0.500")
+        self.browser.run(choose, "0")
+        self.assertEqual(self.browser.texts("#heatmap .head bdi")[1:], ["a", "b", "c"])
+        self.assertEqual(self.browser.texts("#dims label"), ["dim 2 mean"])
+        self.assertEqual(self.browser.text("#cell-2-2"), "8.06")
+        self.browser.run(choose, "-1")
+        self.assertEqual(len(self.browser.texts("#heatmap .head bdi")), 1 + 2)
+        # A text without maps has nothing to choose.
+        self.show([self.short()])
+        self.assertTrue(self.browser.run("return document.getElementById('map-control').hidden"))
+
     def test_saves_csv_svg_and_png(self):
         self.show([results.sequence(["\u0120a,b", '\u0120"q"', "<c>"], 2, short_score, source=["s", "t"],
                                     step_scores={"probability": [0.5]})])

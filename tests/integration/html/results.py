@@ -15,9 +15,9 @@ def tensor(values, shape, kind="F32"):
     return base64.b64encode(struct.pack("<Q", len(header)) + header + data).decode()
 
 
-def sequence(target, start, score, source=None, dims=(), step_scores=None):
+def sequence(target, start, score, source=None, dims=(), step_scores=None, maps=None):
     """`score(part, row, step, *indices)` says every number; causal ones of the target that cannot be are NaN. `dims` are (name,
-    size); the source has scores when it is given."""
+    size); the source has scores when it is given. `maps` are values and shapes by name."""
     steps = len(target) - start
     sizes = [size for _, size in dims]
 
@@ -37,7 +37,7 @@ def sequence(target, start, score, source=None, dims=(), step_scores=None):
     return {"__instance_type__": ["inseq.data.attribution", f"{kind}FeatureAttributionSequenceOutput"],
             "attributes": {"source": tokens(source or target[:start]), "target": tokens(target), "attr_pos_start": start,
                            "attr_pos_end": len(target), "target_attributions": part("target", len(target)),
-                           "source_attributions": part("source", len(source)) if source else None, "sequence_scores": {},
+                           "source_attributions": part("source", len(source)) if source else None, "sequence_scores": {name: tensor(values, shape) for name, (values, shape) in (maps or {}).items()},
                            "step_scores": {name: tensor(values, [steps], "F64") for name, values in (step_scores or {}).items()}},
             "whence": {"granularity": [name for name, _ in dims], "source_labels": [], "target_labels": [], "step_score_merges": {}}}
 

@@ -9,6 +9,7 @@
 #include "picture.h"
 #include "support/plugins.h"
 #include "support/text_of_error.h"
+#include "text.h"
 #include "whence/context_json.h"
 #include "whence/error.h"
 
@@ -71,7 +72,8 @@ TEST(ContextInTerminal, FollowsItsParameters) {
                              {"tokens", text("raw")},
                              {"max_value", number(4)}};
   const std::string page = rendered("terminal", context_result(), params);
-  EXPECT_NE(page.find("Ġ[was]"), std::string::npos) << page;
+  EXPECT_NE(page.find("I[Ġwas](0.2) [Ġsick](1.0)░.Ċ"), std::string::npos) << page;
+  EXPECT_NE(page.find("1 of 2 units"), std::string::npos) << page;
 }
 
 TEST(ContextInTerminal, WrapsWithinTheCanvas) {
@@ -150,7 +152,7 @@ TEST(ContextInSvg, WrapsAndColours) {
   for (const Box& box : picture.boxes) coloured |= box.fill == "#b40426";  // the end of the scale
   EXPECT_TRUE(coloured);
   for (const Line& line : picture.lines)
-    EXPECT_LE(line.x + static_cast<double>(line.text.size()) * picture.letter, picture.width + 20 * picture.letter);
+    EXPECT_LE(line.x + drawing::display_width(line.text) * picture.letter, picture.width) << line.text;
   const Picture plain = read_picture(rendered("svg", context_result(), {{"numbers", Value(false)}}));
   EXPECT_TRUE(plain.has("sick"));
 }

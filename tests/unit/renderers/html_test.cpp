@@ -57,6 +57,28 @@ TEST(Html, HoldsTokensScoresAndSteps) {
   EXPECT_EQ(data.at("scale"), 1.0);
 }
 
+TEST(Html, HoldsMapsThatFit) {
+  AttributionOutput output = encoder_decoder();
+  SequenceAttribution& sequence = output.sequences[0];
+  sequence.sequence_scores = {{"decoder_self_attentions", at::ones({6, 6, 2})},
+                              {"encoder_self_attentions", at::ones({5, 5})},
+                              {"cross", at::ones({5, 5})},
+                              {"encoder_of_more_tokens", at::ones({7, 7})}};
+  const nlohmann::json data = data_of(output).at("sequences").at(0), maps = data.at("maps");
+  EXPECT_EQ(data.at("remark"), "not drawn: encoder_of_more_tokens (maps between tokens)");
+  ASSERT_EQ(maps.size(), 3u);
+  EXPECT_EQ(maps[0].at("name"), "cross");  // its columns are the steps
+  EXPECT_EQ(maps[0].at("start"), 1);
+  EXPECT_EQ(maps[0].at("parts")[0].at("name"), "source");
+  EXPECT_EQ(maps[1].at("columns"), "target");
+  EXPECT_EQ(maps[1].at("dims"), nlohmann::json::parse(R"([{"name": "dim 2", "size": 2}])"));
+  EXPECT_EQ(maps[1].at("parts")[0].at("name"), "target");
+  EXPECT_EQ(maps[2].at("columns"), "source");
+  sequence.sequence_scores = {{"decoder_self_attentions", at::ones({6, 6, 50'000})}};
+  const nlohmann::json large = data_of(output, {{"max_megabytes", number(1)}}).at("sequences").at(0);
+  EXPECT_EQ(large.at("remark"), "not drawn: decoder_self_attentions (maps between tokens)");
+}
+
 TEST(Html, TellsWhereTokensBreakLines) {
   AttributionOutput output;
   output.sequences.emplace_back();

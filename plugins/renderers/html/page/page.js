@@ -2,6 +2,8 @@
 // Joins the views of attributions and the controls.
 
 class Page {
+  static ATTRIBUTIONS = -1;
+
   constructor(data) {
     this.data = data;
     this.sequences = data.sequences.map((json) => new Sequence(json));
@@ -13,6 +15,7 @@ class Page {
     byId("sequence").append(...this.sequences.map(({ title }, i) => new Option(`${i}: ${title}`, i)));
     byId("sequence-control").hidden = this.sequences.length < 2;
     byId("sequence").addEventListener("change", (event) => this.show(Number(event.target.value)));
+    byId("map").addEventListener("change", (event) => this.showMap(Number(event.target.value)));
     byId("scale").addEventListener("change", () => this.color());
     byId("numbers").addEventListener("change", () => this.draw());
     onLook(() => this.color());
@@ -21,7 +24,18 @@ class Page {
   }
 
   show(index) {
-    this.sequence = this.sequences[index];
+    this.index = index;
+    const { maps } = this.data.sequences[index];
+    byId("map").replaceChildren(new Option("attributions", Page.ATTRIBUTIONS), ...maps.map(({ name }, i) => new Option(name, i)));
+    byId("map-control").hidden = maps.length === 0;
+    this.showMap(Page.ATTRIBUTIONS);
+  }
+
+  /** Map `number` of the sequence, or its attributions. */
+  showMap(number) {
+    const json = this.data.sequences[this.index];
+    this.isMap = number !== Page.ATTRIBUTIONS;
+    this.sequence = this.isMap ? Sequence.ofMap(json, json.maps[number]) : this.sequences[this.index];
     this.step = 0;
     this.makeSliders();
     this.draw();
@@ -69,7 +83,8 @@ class Page {
       const ends = Array.from({ length: sequence.steps }, (_, step) => sequence.magnitude(step));
       return (step) => ends[step];
     }
-    const end = kind === "view" ? sequence.magnitude() : data.scale;
+    // The scale of the result is that of attributions.
+    const end = kind === "view" || this.isMap ? sequence.magnitude() : data.scale;
     return () => end;
   }
 

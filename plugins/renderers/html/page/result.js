@@ -42,6 +42,11 @@ class Sequence {
     this.choose(this.dims.map(() => Sequence.MEAN));
   }
 
+  /** A map between tokens of `json`, the data of a sequence, as a sequence of its own. */
+  static ofMap(json, map) {
+    return new Sequence({ ...map, title: json.title, source: json.source, target: json[map.columns], stepScores: [], remark: "" });
+  }
+
   /** One index for each dim, or MEAN for the mean over it. */
   choose(choice) {
     this.choice = choice;
