@@ -28,9 +28,11 @@ std::vector<float> scores_of(const PluginHost& host, const ContextTask& task, co
   if (progress) progress(0, 1);
   const std::string title = plugin_title(PluginKind::step_function, choice.name);
   const Tensor scores = with_place(choice.where, title, [&] {
-    const Problem problem(task.model, *function, {sequence},
+    // As it is recorded beside an attribution: nothing is explained by it.
+    const auto explained = host.make_step_function({"probability", {}, {}});
+    const Problem problem(task.model, *explained, {sequence},
                           {.memory_bytes = task.options.memory_bytes, .seed = task.options.seed});
-    return problem.scores().select(0, 0).contiguous();
+    return problem.scores(*function).select(0, 0).contiguous();
   });
   if (progress) progress(1, 1);
   std::vector<float> list(scores.const_data_ptr<float>(), scores.const_data_ptr<float>() + scores.numel());
