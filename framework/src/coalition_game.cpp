@@ -25,11 +25,11 @@ CoalitionGame::CoalitionGame(const Problem& problem, const UnitChoice& units, co
 }
 
 std::vector<CoalitionGame::Audience> CoalitionGame::audiences(std::int64_t game) const {
-  const Span& steps = problem_.sequences()[static_cast<std::size_t>(game)].steps;
+  const Sequence& sequence = problem_.sequences()[static_cast<std::size_t>(game)];
   std::vector<Audience> result;
-  for (std::int64_t t = 0; t < steps.size(); ++t) {
+  for (std::int64_t t = 0; t < sequence.columns(); ++t) {
     const std::int64_t seen = std::count_if(units(game).begin(), units(game).end(), [&](const RemovableUnit& unit) {
-      return unit.side == Side::source || unit.span.start < steps.start + t;
+      return unit.side == Side::source || unit.span.start + 1 < sequence.column(t).end;
     });
     if (result.empty() || result.back().players != seen) result.push_back({seen, {t, t}});
     result.back().steps.end = t + 1;
@@ -107,13 +107,14 @@ Attribution CoalitionGame::attribution(const std::vector<Tensor>& scores) const 
     if (!problem_.attributes(side)) continue;
     Tensor rows = at::zeros({problem_.batch_size(), problem_.length(side), problem_.steps()});
     for (std::int64_t b = 0; b < games(); ++b) {
-      const Span& steps = problem_.sequences()[static_cast<std::size_t>(b)].steps;
+      const Sequence& sequence = problem_.sequences()[static_cast<std::size_t>(b)];
       const Tensor own = scores[static_cast<std::size_t>(b)].to(at::kFloat);
       for (std::int64_t i = 0; i < players(b); ++i) {
         const RemovableUnit& unit = units(b)[static_cast<std::size_t>(i)];
         if (unit.side != side) continue;
-        for (std::int64_t t = 0; t < steps.size(); ++t) {
-          const std::int64_t end = side == Side::source ? unit.span.end : std::min(unit.span.end, steps.start + t);
+        for (std::int64_t t = 0; t < sequence.columns(); ++t) {
+          const std::int64_t end =
+              side == Side::source ? unit.span.end : std::min(unit.span.end, sequence.column(t).end - 1);
           if (end <= unit.span.start) continue;
           rows[b].select(1, t).slice(0, unit.span.start, end).fill_(own[i][t] / (end - unit.span.start));
         }

@@ -54,10 +54,12 @@ void check_contrast(const Sequence& sequence, const Sequence& first, const Model
                      "context of " + std::to_string(model.max_positions) + "; shorten it");
 }
 
-ContrastTexts::ContrastTexts(const ModelInfo& model, const std::vector<Sequence>& sequences, const Tensor& step_ids)
+ContrastTexts::ContrastTexts(const ModelInfo& model, const std::vector<Sequence>& sequences, const Tensor& step_ids,
+                             const Tensor& positions)
     : ids_(step_ids.clone()), positions_(at::full(step_ids.sizes(), kNoStep, at::kLong)) {
   auto id = ids_.accessor<std::int64_t, 2>();
   auto position = positions_.accessor<std::int64_t, 2>();
+  const auto own = positions.accessor<std::int64_t, 2>();
   std::vector<TokenIds> sources, targets;
   for (std::int64_t b = 0; b < std::ssize(sequences); ++b) {
     const Sequence& sequence = sequences[static_cast<std::size_t>(b)];
@@ -65,8 +67,10 @@ ContrastTexts::ContrastTexts(const ModelInfo& model, const std::vector<Sequence>
     TokenIds source, target;
     for (const Token& token : sequence.contrast->source) source.push_back(token.id);
     std::int64_t last = 0;
-    for (std::int64_t t = 0; t < std::ssize(sequence.contrast->positions); ++t) {
-      const std::int64_t at = sequence.contrast->positions[static_cast<std::size_t>(t)];
+    for (std::int64_t t = 0; t < positions.size(1); ++t) {
+      if (own[b][t] == kNoStep || sequence.contrast->positions.empty()) continue;
+      const std::int64_t step = own[b][t] + 1 - sequence.steps.start;
+      const std::int64_t at = sequence.contrast->positions[static_cast<std::size_t>(step)];
       id[b][t] = sequence.contrast->target[static_cast<std::size_t>(at)].id;
       position[b][t] = at - 1;
       last = std::max(last, at);

@@ -18,8 +18,10 @@ WHENCE_API void check_contrast(const Sequence& sequence, const Sequence& first, 
 /// The texts that the sequences of a problem are compared with.
 class ContrastTexts {
  public:
-  /// `step_ids` [B,T] are the tokens of the steps. Throws InputError, see `check_contrast`.
-  ContrastTexts(const ModelInfo& model, const std::vector<Sequence>& sequences, const Tensor& step_ids);
+  /// `step_ids` [B,R] are the tokens of the steps, `positions` [B,R] the rows of the sequences that predict them, -1
+  /// where there is none. Throws InputError, see `check_contrast`.
+  ContrastTexts(const ModelInfo& model, const std::vector<Sequence>& sequences, const Tensor& step_ids,
+                const Tensor& positions);
 
   /// [B,T]: the contrastive tokens.
   const Tensor& ids() const { return ids_; }

@@ -59,11 +59,14 @@ Tensor GradientFinish::finish(Tensor gradients) const {
 
 namespace {
 
-/// Gradients of some steps of a pass. An error of the model, e.g. numbers that are not finite, gets its step.
+/// Gradients of some steps of a pass, each of which may read several rows. An error of the model, e.g. numbers that are
+/// not finite, gets its step.
 Gradients pull_back(const ProblemState& state, const Pass& pass, const Forward& forward, const Tensor& cotangents,
                     std::int64_t first, std::int64_t count, const PullBackRequest& request) {
+  const std::int64_t reads = state.reads;
   try {
-    return state.model.pull_back(forward, {cotangents.narrow(1, first, count), first}, request);
+    return state.model.pull_back(forward, {cotangents.narrow(1, first * reads, count * reads), first * reads, reads},
+                                 request);
   } catch (const ModelError& error) {
     if (count == 1) throw ModelError("step " + std::to_string(pass.first_step + first) + ", " + error.what());
     for (std::int64_t step = first; step < first + count; ++step)
@@ -100,7 +103,8 @@ void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request
   kept.reset();
   for (std::int64_t first = 0; first < pass.steps; first += pass.steps_at_once) {
     const std::int64_t count = std::min(pass.steps_at_once, pass.steps - first);
-    if (!asked.narrow(1, first, count).ge(0).any().item<bool>()) continue;  // no text has a step here
+    if (!asked.narrow(1, first * state.reads, count * state.reads).ge(0).any().item<bool>())
+      continue;  // no text has a step here
     Gradients gradients = pull_back(state, pass, forward, logits, first, count, request.ends);
     if (through_contrast)
       StepScoring::add_shared(gradients, request.ends,
@@ -111,6 +115,7 @@ void run_traced(ProblemState& state, const Pass& pass, const TracedPass& request
 }
 
 void visit_attention_gradients(ProblemState& state, const std::function<void(const AttentionGradient&)>& visit) {
+  state.require_single_steps("gradients of attention weights");
   state.drop_prefix();
   const PassKind kind{.steps = state.steps(), .trace = true, .attentions = true};
   state.plan().require({state.plan().demand(state.whole(), kind, state.held())});

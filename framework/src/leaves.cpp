@@ -114,7 +114,7 @@ void Leaves::capture_input() {
     const Inputs texts = state_.inputs_of(pass.units);
     const Forward forward = state_.model.forward(texts, {.positions = asked, .sites = sites_});
     put(input_, pass.units, forward);
-    state_.remember(pass.units, forward.logits, state_.score_pass(forward.logits, {pass.units, texts, 0, asked}));
+    state_.score_and_remember(forward.logits, {pass.units, texts, 0, asked});
   }
 }
 

@@ -60,7 +60,8 @@ std::int64_t PassPlan::bytes(const std::vector<Unit>& units, const PassKind& kin
   const std::int64_t padded = (beside_.text ? 2 : 1) * texts * (longest.target + longest.source);
   const std::int64_t steps = kind.first_step + kind.steps - first_step(units, kind);
   // The logits twice: those of the rows that are asked for, and in their places.
-  std::int64_t held = model_.fixed + (2 + beside_.logits) * texts * steps * vocabulary_ * kFloat;
+  const std::int64_t logits = texts * steps * beside_.reads * vocabulary_;
+  std::int64_t held = model_.fixed + (2 + beside_.logits) * logits * kFloat;
   if (kind.embeddings) held += padded * hidden_ * kFloat;
   if (kind.keep_prefix) held += computed * model_.prefix_row;
   const std::int64_t widest = std::max(longest.target, longest.source);
@@ -69,7 +70,7 @@ std::int64_t PassPlan::bytes(const std::vector<Unit>& units, const PassKind& kin
   const std::int64_t forward = computed * model_.forward_row;
   if (!kind.trace) return held + forward;
   held += computed * model_.traced_row;
-  if (kind.reference) held += computed * model_.traced_row + texts * steps * vocabulary_ * kFloat;
+  if (kind.reference) held += computed * model_.traced_row + logits * kFloat;
   std::int64_t carried = computed * steps_at_once;
   if (model_.most_cotangent_rows > 0) carried = std::min(carried, model_.most_cotangent_rows);
   const std::int64_t gradients =
@@ -102,7 +103,7 @@ std::vector<Pass> PassPlan::passes(const std::vector<Unit>& units, const PassKin
       std::vector<Unit>& together = passes.back().units;
       together.push_back(unit);
       const std::int64_t steps = kind.first_step + kind.steps - first_step(together, kind);
-      if (static_cast<std::int64_t>(together.size()) * steps * vocabulary_ <= kLogitsOfPass &&
+      if (static_cast<std::int64_t>(together.size()) * steps * beside_.reads * vocabulary_ <= kLogitsOfPass &&
           bytes(together, kind, steps_at_once) <= most) {
         rows += computed_rows(unit, kind);
         continue;

@@ -56,16 +56,16 @@ class PassPlan {
     std::int64_t target = 0, source = 0;
   };
 
-  /// What a pass holds beside its own: as many logits for each step more, and another pass over as many rows.
+  /// What a pass holds beside its own: as many logits for each step more, and another pass over as many rows. A step
+  /// has logits at so many rows as are its `reads`.
   struct Beside {
     std::int64_t logits = 0;
     bool text = false;
+    std::int64_t reads = 1;
   };
 
   /// `rows` are those of each sequence; `budget` of weights and passes together, 0: a share of the memory that is free.
   PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget, const Beside& beside);
-  PassPlan(const ModelInfo& model, std::vector<Rows> rows, std::int64_t budget)
-      : PassPlan(model, std::move(rows), budget, {}) {}
 
   /// What the largest of some units takes when it goes through the model alone, one step at a time.
   struct Demand {

@@ -12,6 +12,7 @@ const BlockDecomposition& ProblemState::decomposition(const std::string& method)
 }
 
 void ProblemState::decompose(const std::string& method, bool weights_only, const BlockDecomposition::Visitor& visit) {
+  require_single_steps("the parts of method '" + method + "'");
   const BlockDecomposition& blocks = decomposition(method);
   drop_prefix();
   const PassKind kind{.parts = !weights_only, .attentions = true};
@@ -29,6 +30,7 @@ void ProblemState::decompose(const std::string& method, bool weights_only, const
 }
 
 StreamDirections ProblemState::directions(const std::string& method) {
+  require_single_steps("the directions of method '" + method + "'");
   const BlockDecomposition& blocks = decomposition(method);
   drop_prefix();
   // What moves is what lies behind parts of this pass, so that contrastive texts stay as they are.

@@ -20,6 +20,25 @@ constexpr std::int64_t kEmbeddedTogether = 4096;
 
 std::string name_of(const Sequence& sequence) { return "sequence '" + sequence.id + "'"; }
 
+void check_step_spans(const Sequence& sequence) {
+  if (sequence.step_spans.empty()) return;
+  const auto range = [](const Span& span) {
+    return "[" + std::to_string(span.start) + ", " + std::to_string(span.end) + ")";
+  };
+  std::int64_t free_from = sequence.steps.start;
+  for (const Span& span : sequence.step_spans) {
+    if (span.size() < 1 || span.start < free_from)
+      throw InputError(name_of(sequence) + ": explained span " + range(span) +
+                       (span.size() < 1 ? " is empty" : " overlaps or precedes the span before it, or the first step") +
+                       "; spans are [start, end) with start < end, ascending and without overlap");
+    free_from = span.end;
+  }
+  if (sequence.step_spans.front().start != sequence.steps.start || free_from != sequence.steps.end)
+    throw InputError(name_of(sequence) + ": explained spans reach from " +
+                     std::to_string(sequence.step_spans.front().start) + " to " + std::to_string(free_from) +
+                     ", but the explained positions are " + range(sequence.steps) + "; make both the same");
+}
+
 void check(const Sequence& sequence, const ModelInfo& model) {
   const auto length = static_cast<std::int64_t>(sequence.target.size());
   if (length == 0) throw InputError(name_of(sequence) + ": empty text; give at least one token");
@@ -34,6 +53,7 @@ void check(const Sequence& sequence, const ModelInfo& model) {
     throw InputError(name_of(sequence) + ": explained positions [" + std::to_string(start) + ", " +
                      std::to_string(end) + ") do not fit a text of " + std::to_string(length) +
                      " tokens; expected 1 <= start < end <= length");
+  check_step_spans(sequence);
   const auto longest = std::max(end, static_cast<std::int64_t>(sequence.source.size()));
   if (model.max_positions > 0 && longest > model.max_positions)
     throw InputError(name_of(sequence) + ": " + std::to_string(longest) +
@@ -78,21 +98,31 @@ ProblemState::ProblemState(const Model& model, const StepFunction& score, std::v
     pass_rows.push_back({rows.back(), static_cast<std::int64_t>(source.size())});
     targets.push_back(std::move(target));
     sources.push_back(std::move(source));
-    most_steps = std::max(most_steps, sequence.steps.size());
+    most_steps = std::max(most_steps, sequence.columns());
+    for (const Span& span : sequence.step_spans) reads = std::max(reads, span.size());
   }
   inputs.target = padded_ids(targets);
   if (model.info().kind == ModelKind::encoder_decoder) inputs.source = padded_ids(sources);
 
   const auto batch = static_cast<std::int64_t>(sequences.size());
   positions = at::full({batch, most_steps}, kNoStep, at::kLong);
-  step_ids = at::zeros({batch, most_steps}, at::kLong);
+  read_positions = at::full({batch, most_steps * reads}, kNoStep, at::kLong);
+  step_ids = at::zeros({batch, most_steps * reads}, at::kLong);
+  shares_ = at::zeros({batch, most_steps * reads});
   auto position = positions.accessor<std::int64_t, 2>();
+  auto read = read_positions.accessor<std::int64_t, 2>();
   auto id = step_ids.accessor<std::int64_t, 2>();
+  auto share = shares_.accessor<float, 2>();
   for (std::int64_t b = 0; b < batch; ++b) {
-    const Span steps = sequences[static_cast<std::size_t>(b)].steps;
-    for (std::int64_t t = 0; t < steps.size(); ++t) {
-      position[b][t] = steps.start + t - 1;
-      id[b][t] = targets[static_cast<std::size_t>(b)][static_cast<std::size_t>(steps.start + t)];
+    const Sequence& sequence = sequences[static_cast<std::size_t>(b)];
+    for (std::int64_t t = 0; t < sequence.columns(); ++t) {
+      const Span column = sequence.column(t);
+      position[b][t] = column.end - 2;
+      for (std::int64_t i = 0; i < column.size(); ++i) {
+        read[b][t * reads + i] = column.start + i - 1;
+        id[b][t * reads + i] = targets[static_cast<std::size_t>(b)][static_cast<std::size_t>(column.start + i)];
+        share[b][t * reads + i] = sequence.span_score == SpanScore::mean ? 1 / static_cast<float>(column.size()) : 1.0F;
+      }
     }
   }
   step_mask = positions != kNoStep;
@@ -128,8 +158,9 @@ std::int64_t ProblemState::rows_of(Side side, std::int64_t sequence) const {
 }
 
 std::int64_t ProblemState::first_step_after(std::int64_t sequence, std::int64_t row) const {
-  // Step t reads the row before the token that it explains.
-  return std::max<std::int64_t>(0, row - (sequences[static_cast<std::size_t>(sequence)].steps.start - 1));
+  // A step reads up to the row before the last token that it explains.
+  const std::int64_t* last = positions.const_data_ptr<std::int64_t>() + sequence * steps();
+  return std::lower_bound(last, last + sequences[static_cast<std::size_t>(sequence)].columns(), row) - last;
 }
 
 bool ProblemState::attributes(Side side) const {
@@ -228,14 +259,28 @@ Inputs ProblemState::inputs_of(const std::vector<Unit>& units, const RowsOf& row
 Tensor ProblemState::positions_of(const std::vector<Unit>& units, std::int64_t first_step, std::int64_t steps,
                                   const Tensor& active) const {
   const Tensor sequence = sequences_of(units);
-  const Tensor asked = positions.index_select(0, sequence).narrow(1, first_step, steps);
+  const Tensor asked = read_positions.index_select(0, sequence).narrow(1, first_step * reads, steps * reads);
   Tensor wanted = asked >= first_rows_of(units).unsqueeze(1);
-  if (active.defined()) wanted = wanted.logical_and(active.index_select(0, sequence).narrow(1, first_step, steps));
+  if (active.defined())
+    wanted =
+        wanted.logical_and(active.index_select(0, sequence).narrow(1, first_step, steps).repeat_interleave(reads, 1));
   return at::where(wanted, asked, kNoStep);
 }
 
+Tensor ProblemState::shares_of(const ScoredPass& pass) const {
+  return shares_.index_select(0, sequences_of(pass.units)).narrow(1, pass.first_step * reads, pass.positions.size(1));
+}
+
+void ProblemState::require_single_steps(const std::string& what) const {
+  for (const Sequence& sequence : sequences)
+    if (!sequence.step_spans.empty())
+      throw ConfigError(name_of(sequence) + ": spans of steps are explained as one, but " + what +
+                        " are of single steps; explain every step by itself, or choose a method of gradients or " +
+                        "perturbations");
+}
+
 Tensor ProblemState::score_pass(const Tensor& logits, const ScoredPass& pass, const Forward* contrast) {
-  return scoring_.scores(score, StepRole::attributed, logits, pass, contrast);
+  return scoring_.of_steps(scoring_.row_scores(score, StepRole::attributed, logits, pass, contrast), pass);
 }
 
 std::vector<Unit> ProblemState::whole() const {
@@ -244,22 +289,30 @@ std::vector<Unit> ProblemState::whole() const {
   return units;
 }
 
-void ProblemState::remember(const std::vector<Unit>& units, const Tensor& logits, const Tensor& scores) {
-  if (!base_scores_.defined()) {
-    base_scores_ = at::zeros({batch(), steps()});
+void ProblemState::remember(const std::vector<Unit>& units, const Tensor& logits, const Tensor& row_scores) {
+  if (!base_row_scores_.defined()) {
+    base_row_scores_ = at::zeros(read_positions.sizes());
     const std::int64_t vocabulary = logits.size(2);
-    if (batch() * steps() * vocabulary * kFloat <= plan().cache())
-      base_logits_ = at::empty({batch(), steps(), vocabulary});
+    if (read_positions.numel() * vocabulary * kFloat <= plan().cache())
+      base_logits_ = at::empty({batch(), read_positions.size(1), vocabulary});
   }
   for (std::size_t u = 0; u < units.size(); ++u) {
     const std::int64_t b = units[u].sequence, row = static_cast<std::int64_t>(u);
     known_[static_cast<std::size_t>(b)] = true;
-    base_scores_[b].copy_(scores[row]);
+    base_row_scores_[b].copy_(row_scores[row]);
     if (base_logits_.defined()) base_logits_[b].copy_(logits[row]);
   }
 }
 
-const Tensor& ProblemState::base_scores() {
+void ProblemState::score_and_remember(const Tensor& logits, const ScoredPass& pass) {
+  remember(pass.units, logits, scoring_.row_scores(score, StepRole::attributed, logits, pass));
+}
+
+Tensor ProblemState::base_scores() {
+  return scoring_.of_steps(base_row_scores(), {whole(), inputs, 0, read_positions});
+}
+
+const Tensor& ProblemState::base_row_scores() {
   std::vector<Unit> unknown;
   for (const Unit& unit : whole())
     if (!known_[static_cast<std::size_t>(unit.sequence)]) unknown.push_back(unit);
@@ -268,20 +321,24 @@ const Tensor& ProblemState::base_scores() {
     const Tensor asked = positions_of(pass.units, 0, steps());
     const Inputs texts = inputs_of(pass.units);
     const Forward forward = model.forward(texts, {.positions = asked});
-    remember(pass.units, forward.logits, score_pass(forward.logits, {pass.units, texts, 0, asked}));
+    score_and_remember(forward.logits, {pass.units, texts, 0, asked});
   }
-  return base_scores_;
+  return base_row_scores_;
 }
 
 Tensor ProblemState::scores(const StepFunction& function, StepRole role) {
-  if (&function == &score) return base_scores();
+  return scoring_.of_steps(row_scores(function, role), {whole(), inputs, 0, read_positions});
+}
+
+Tensor ProblemState::row_scores(const StepFunction& function, StepRole role) {
+  if (&function == &score) return base_row_scores();
   scoring_.prepare(function, role);
-  base_scores();
+  base_row_scores();
   const std::vector<Unit> all = whole();
   if (base_logits_.defined() && scoring_.needs_logits_alone(function, role))
-    return scoring_.scores(function, role, base_logits_, {all, inputs, 0, positions});
+    return scoring_.row_scores(function, role, base_logits_, {all, inputs, 0, read_positions});
   drop_prefix();
-  Tensor result = at::empty({batch(), steps()});
+  Tensor result = at::empty(read_positions.sizes());
   const PassPlan plan = plan_for(function, role);
   const PassKind kind{.steps = steps()};
   plan.require({plan.demand(all, kind, held())});
@@ -290,7 +347,7 @@ Tensor ProblemState::scores(const StepFunction& function, StepRole role) {
     const Inputs texts = inputs_of(pass.units);
     const Forward forward = model.forward(texts, {.positions = asked});
     result.index_copy_(0, sequences_of(pass.units),
-                       scoring_.scores(function, role, forward.logits, {pass.units, texts, 0, asked}));
+                       scoring_.row_scores(function, role, forward.logits, {pass.units, texts, 0, asked}));
   }
   return result;
 }
@@ -387,8 +444,7 @@ std::shared_ptr<const ProblemState::Prefix> ProblemState::prefix_of(const std::v
   const Tensor asked = known ? at::full({texts, 1}, kNoStep, at::kLong) : positions_of(group, 0, steps());
   const Inputs texts_of_group = inputs_of(group);
   prefix->forward = model.forward(texts_of_group, {.positions = asked, .keep_prefix = true});
-  if (!known)
-    remember(group, prefix->forward.logits, score_pass(prefix->forward.logits, {group, texts_of_group, 0, asked}));
+  if (!known) score_and_remember(prefix->forward.logits, {group, texts_of_group, 0, asked});
   prefix->forward.logits.reset();
   if (group.size() == sequences.size()) prefix_ = prefix;
   return prefix;
@@ -401,12 +457,13 @@ SharedPrefix ProblemState::shared(const Prefix& prefix, const std::vector<Unit>&
 }
 
 Forward ProblemState::observe(const ObserveRequest& request) {
+  require_single_steps("attention weights and layer states");
   drop_prefix();
   const std::vector<Unit> all = whole();
   Forward forward = model.forward(
       inputs, {.positions = positions, .attentions = request.attentions, .layer_states = request.layer_states});
   if (std::find(known_.begin(), known_.end(), false) != known_.end())
-    remember(all, forward.logits, score_pass(forward.logits, {all, inputs, 0, positions}));
+    score_and_remember(forward.logits, {all, inputs, 0, positions});
   return forward;
 }
 

@@ -26,7 +26,9 @@ class ProblemState {
   const std::vector<Sequence> sequences;
   const Problem::Options options;
   Inputs inputs;                          ///< ids alone
-  Tensor positions, step_mask, step_ids;  ///< [B,T]
+  Tensor positions, step_mask;            ///< [B,T]
+  std::int64_t reads = 1;                 ///< rows that a step reads: the steps of the longest span that is explained
+  Tensor read_positions, step_ids;        ///< [B,R], R = T * reads; -1 and 0 where a step reads fewer rows
   std::vector<std::int64_t> rows;         ///< of each target, up to the last one that a step reads
   std::vector<PassPlan::Rows> pass_rows;  ///< of each sequence, both sides
   const Work work_before;
@@ -66,22 +68,31 @@ class ProblemState {
   Inputs inputs_of(const std::vector<Unit>& units, const RowsOf& rows = {}, const std::vector<LayerSite>& sites = {});
   /// Those of a request at `sites`; kept until others are asked for.
   Leaves& leaves(const std::vector<LayerSite>& sites);
-  /// [U,T'] of some steps: -1 where a step reads a row that is not computed, or where `active` [B,T] is false.
+  /// [U,R'] of some steps: -1 where a step reads a row that is not computed, or where `active` [B,T] is false.
   Tensor positions_of(const std::vector<Unit>& units, std::int64_t first_step, std::int64_t steps,
                       const Tensor& active = {}) const;
   StepScoring& scoring() { return scoring_; }
-  /// Scores [U,T'] of the steps of a pass, see StepScoring::scores.
+  /// [U,R']: what the score of each row counts in that of its step.
+  Tensor shares_of(const ScoredPass& pass) const;
+  /// Throws ConfigError where spans of steps are explained: `what` is about single steps.
+  void require_single_steps(const std::string& what) const;
+  /// Scores [U,T'] of the steps of a pass, see StepScoring::row_scores.
   Tensor score_pass(const Tensor& logits, const ScoredPass& pass, const Forward* contrast = nullptr);
 
   /// Units of all sequences as they are.
   std::vector<Unit> whole() const;
   /// Scores of the sequences as they are, [B,T], from logits if they are remembered.
   Tensor scores(const StepFunction& function, StepRole role);
-  const Tensor& base_scores();
-  /// Those that were found so far.
-  const Tensor& known_scores() const { return base_scores_; }
+  /// Those of the rows that are read, [B,R].
+  Tensor row_scores(const StepFunction& function, StepRole role);
+  Tensor base_scores();
+  const Tensor& base_row_scores();
+  /// Those that were found so far, [B,R].
+  const Tensor& known_row_scores() const { return base_row_scores_; }
   /// Takes what a pass over unchanged sequences found.
-  void remember(const std::vector<Unit>& units, const Tensor& logits, const Tensor& scores);
+  void remember(const std::vector<Unit>& units, const Tensor& logits, const Tensor& row_scores);
+  /// The same of a pass that was not scored yet.
+  void score_and_remember(const Tensor& logits, const ScoredPass& pass);
   Tensor scores(const Nodes& nodes);
   Tensor scores(const Points& points);
   /// Rows of one side of a sequence at a point, [rows,D]; those of a side that is not attributed stay.
@@ -127,9 +138,10 @@ class ProblemState {
   StepScoring scoring_;
   std::optional<PassPlan> plan_;
   Tensor embeddings_[2], baselines_[2], baseline_ids_[2], replaced_[2],
-      mean_rows_[2];                  ///< by Side; made when asked for
-  Tensor base_scores_, base_logits_;  ///< [B,T], [B,T,V] if they are small enough
-  std::vector<bool> known_;           ///< sequences whose base scores were found
+      mean_rows_[2];                      ///< by Side; made when asked for
+  Tensor shares_;                         ///< [B,R], 0 where no row is read
+  Tensor base_row_scores_, base_logits_;  ///< [B,R], [B,R,V] if they are small enough
+  std::vector<bool> known_;               ///< sequences whose base scores were found
   std::shared_ptr<const Prefix> prefix_;
   std::unique_ptr<Leaves> leaves_;
 };

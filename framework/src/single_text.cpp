@@ -21,7 +21,7 @@ SingleText::SingleText(const Problem& problem, std::int64_t sequence) : problem_
   };
   inputs.target = own(problem.inputs().target, text.steps.end - 1);
   inputs.source = own(problem.inputs().source, std::ssize(text.source));
-  positions = problem.predicting_positions().narrow(0, sequence, 1).narrow(1, 0, text.steps.size());
+  positions = problem.predicting_positions().narrow(0, sequence, 1).narrow(1, 0, text.columns());
 }
 
 std::int64_t SingleText::rows(Side side) const {

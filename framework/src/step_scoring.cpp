@@ -46,7 +46,7 @@ void require_dropout(const StepNeeds& needs, const Model& model) {
 }
 
 const ContrastTexts& StepScoring::contrast() {
-  if (!contrast_) contrast_.emplace(state_.model.info(), state_.sequences, state_.step_ids);
+  if (!contrast_) contrast_.emplace(state_.model.info(), state_.sequences, state_.step_ids, state_.read_positions);
   return *contrast_;
 }
 
@@ -69,7 +69,7 @@ std::int64_t StepScoring::held() const {
 
 PassPlan::Beside StepScoring::beside(const StepFunction& function, StepRole role) {
   const StepNeeds needs = function.needs(role);
-  PassPlan::Beside beside{.text = live(function, role)};
+  PassPlan::Beside beside{.text = live(function, role), .reads = state_.reads};
   // As those of the method, twice: of the rows that are asked for, and in their places.
   if (beside.text) beside.logits += 2;
   if (needs.dropout_samples > 0) beside.logits += needs.dropout_samples + 1;
@@ -94,9 +94,9 @@ void StepScoring::prepare_fixed_contrast() {
 const Tensor& StepScoring::fixed_logits() {
   if (fixed_logits_.defined()) return fixed_logits_;
   state_.drop_prefix();
-  const Tensor logits = at::empty({state_.batch(), state_.steps(), state_.model.info().vocabulary});
+  const Tensor logits = at::empty({state_.batch(), state_.steps() * state_.reads, state_.model.info().vocabulary});
   const std::int64_t held = state_.held() + static_cast<std::int64_t>(logits.nbytes());
-  const PassPlan plan(state_.model.info(), contrast_rows(), state_.options.memory_bytes);
+  const PassPlan plan(state_.model.info(), contrast_rows(), state_.options.memory_bytes, {.reads = state_.reads});
   const PassKind kind{.steps = state_.steps()};
   plan.require({plan.demand(state_.whole(), kind, held)});
   for (const Pass& pass : plan.passes(state_.whole(), kind, held)) {
@@ -112,7 +112,8 @@ Forward StepScoring::contrast_pass(const ScoredPass& pass, bool trace) {
   const Tensor sequences = sequences_of(pass.units);
   return state_.model.forward(
       contrast().inputs_of(sequences, pass.inputs),
-      {.positions = contrast().positions_of(sequences, pass.first_step, pass.positions), .trace = trace});
+      {.positions = contrast().positions_of(sequences, pass.first_step * state_.reads, pass.positions),
+       .trace = trace});
 }
 
 std::vector<Tensor> StepScoring::dropout_logits(const StepNeeds& needs, const ScoredPass& pass) const {
@@ -129,23 +130,28 @@ StepInputs StepScoring::inputs_of(const Shown& shown, const ScoredPass& pass, st
                                   const Tensor& live) {
   const std::int64_t count = logits.size(0);
   const Tensor sequences = sequences_of(pass.units).narrow(0, first, count);
-  const auto of_steps = [&](const Tensor& all) {
-    return all.narrow(1, pass.first_step, logits.size(1)).index_select(0, sequences);
+  const auto of_rows = [&](const Tensor& all) {
+    return all.narrow(1, pass.first_step * state_.reads, logits.size(1)).index_select(0, sequences);
   };
-  StepInputs inputs{.logits = logits, .target_ids = of_steps(state_.step_ids)};
+  StepInputs inputs{.logits = logits, .target_ids = of_rows(state_.step_ids)};
   if (shown.needs.contrast_ids || shown.needs.contrast_logits) {
-    inputs.contrast_ids = of_steps(contrast().ids());
+    inputs.contrast_ids = of_rows(contrast().ids());
     if (!shown.needs.contrast_logits)
       inputs.contrast_logits = logits;
     else
-      inputs.contrast_logits = live.defined() ? live : of_steps(fixed_logits());
+      inputs.contrast_logits = live.defined() ? live : of_rows(fixed_logits());
   }
   for (const Tensor& sample : shown.samples) inputs.dropout_logits.push_back(sample.narrow(0, first, count));
   return inputs;
 }
 
-Tensor StepScoring::scores(const StepFunction& function, StepRole role, const Tensor& logits, const ScoredPass& pass,
-                           const Forward* contrast) {
+Tensor StepScoring::of_steps(const Tensor& row_scores, const ScoredPass& pass) const {
+  if (state_.reads == 1) return row_scores;
+  return (row_scores * state_.shares_of(pass)).unflatten(1, {-1, state_.reads}).sum(-1);
+}
+
+Tensor StepScoring::row_scores(const StepFunction& function, StepRole role, const Tensor& logits,
+                               const ScoredPass& pass, const Forward* contrast) {
   Shown shown{.needs = function.needs(role)};
   shown.samples = dropout_logits(shown.needs, pass);
   if (live(function, role)) shown.live = contrast ? contrast->logits : contrast_pass(pass, /*trace=*/false).logits;
@@ -163,6 +169,7 @@ Tensor StepScoring::scores_to_cotangents(Tensor& logits, const ScoredPass& pass,
   Shown shown{.needs = state_.score.needs(StepRole::attributed)};
   shown.samples = dropout_logits(shown.needs, pass);
   Tensor scores = at::empty(pass.positions.sizes(), at::kFloat);
+  const Tensor shares = state_.reads == 1 ? Tensor() : state_.shares_of(pass);
   for_some_texts(logits, [&](std::int64_t first, std::int64_t count) {
     std::vector<Tensor> rows{logits.narrow(0, first, count)}, leaves, cotangents;
     if (contrast) rows.push_back(contrast->logits.narrow(0, first, count));
@@ -179,7 +186,8 @@ Tensor StepScoring::scores_to_cotangents(Tensor& logits, const ScoredPass& pass,
             "the attributed function is not differentiable, but the method needs gradients; "
             "choose another function, or a method that only needs scores");
       // Steps don't share rows, so one backward of the sum gives every step's own cotangent.
-      cotangents = torch::autograd::grad({some.sum()}, leaves, {}, {}, false, /*allow_unused=*/true);
+      const Tensor sum = shares.defined() ? (some * shares.narrow(0, first, count)).sum() : some.sum();
+      cotangents = torch::autograd::grad({sum}, leaves, {}, {}, false, /*allow_unused=*/true);
     }
     at::NoGradGuard no_grad;
     scores.narrow(0, first, count).copy_(some);

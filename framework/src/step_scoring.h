@@ -19,7 +19,7 @@ struct ScoredPass {
   const std::vector<Unit>& units;
   const Inputs& inputs;
   std::int64_t first_step = 0;
-  const Tensor& positions;  ///< [U,T'] that the steps are read at, -1: not scored
+  const Tensor& positions;  ///< [U,R'] that the steps are read at, ProblemState::reads rows each; -1: not scored
 };
 
 /// Shows step functions what they need of passes, and makes the passes they need beside those of a method.
@@ -44,12 +44,15 @@ class StepScoring {
   /// Bytes that are held between passes.
   std::int64_t held() const;
 
-  /// Scores [U,T'] under a prepared function, zero where there is none. `contrast` is a live pass over the contrastive
-  /// texts that was made already.
-  Tensor scores(const StepFunction& function, StepRole role, const Tensor& logits, const ScoredPass& pass,
-                const Forward* contrast = nullptr);
-  /// The same under the score that is explained; turns the logits into the cotangents of these scores, and those of a
-  /// live contrast, too. Without one the contrastive texts are taken as they are.
+  /// Scores [U,R'] of the rows that are read under a prepared function, zero where there is none. `contrast` is a live
+  /// pass over the contrastive texts that was made already.
+  Tensor row_scores(const StepFunction& function, StepRole role, const Tensor& logits, const ScoredPass& pass,
+                    const Forward* contrast = nullptr);
+  /// Scores [U,T'] of the steps from those of the rows that they read: where spans of steps are explained, the sum or
+  /// mean of those of their steps.
+  Tensor of_steps(const Tensor& row_scores, const ScoredPass& pass) const;
+  /// The scores of rows under the score that is explained; turns the logits into the cotangents of the scores of steps,
+  /// and those of a live contrast, too. Without one the contrastive texts are taken as they are.
   Tensor scores_to_cotangents(Tensor& logits, const ScoredPass& pass, Forward* contrast);
 
   /// A pass over the contrastive texts of another one.

@@ -110,8 +110,10 @@ VariantScores::Changed VariantScores::units(std::int64_t sequence) const {
       // Steps that lost all tokens from the first change on are read at the one before it.
       if (removal(p) == Removal::erase) {
         const Rest left = rest(Side::target, p, sequence);
-        unit.first_row =
-            left.rows.front() == kStart ? 0 : std::min(first, left.read[static_cast<std::size_t>(unit.first_step)]);
+        const std::int64_t read = first - (state_.sequences[static_cast<std::size_t>(sequence)].steps.start - 1);
+        unit.first_row = left.rows.front() == kStart
+                             ? 0
+                             : std::min(first, left.read[static_cast<std::size_t>(std::max<std::int64_t>(0, read))]);
       }
     }
     (sharing ? result.sharing : result.whole).push_back(unit);
@@ -171,19 +173,26 @@ Tensor VariantScores::rows(const Unit& unit, Side side) {
 }
 
 Tensor VariantScores::asked(const Pass& pass) const {
-  Tensor result = at::full({std::ssize(pass.units), pass.steps}, kNoStep, at::kLong);
+  Tensor result = at::full({std::ssize(pass.units), pass.steps * state_.reads}, kNoStep, at::kLong);
   auto position = result.accessor<std::int64_t, 2>();
   for (std::size_t u = 0; u < pass.units.size(); ++u) {
     const Unit& unit = pass.units[u];
-    const Span steps = state_.sequences[static_cast<std::size_t>(unit.sequence)].steps;
-    const bool erased =
-        removal(unit.copy) == Removal::erase && first_change(Side::target, unit.copy, unit.sequence) >= 0;
+    const Sequence& sequence = state_.sequences[static_cast<std::size_t>(unit.sequence)];
+    const std::int64_t first = first_change(Side::target, unit.copy, unit.sequence);
+    const bool other_source = first_change(Side::source, unit.copy, unit.sequence) >= 0;
+    const bool erased = removal(unit.copy) == Removal::erase && first >= 0;
     const std::vector<std::int64_t> read =
         erased ? rest(Side::target, unit.copy, unit.sequence).read : std::vector<std::int64_t>{};
     for (std::int64_t t = std::max(unit.first_step, pass.first_step);
-         t < std::min(steps.size(), pass.first_step + pass.steps); ++t)
-      position[static_cast<std::int64_t>(u)][t - pass.first_step] =
-          erased ? read[static_cast<std::size_t>(t)] : steps.start + t - 1;
+         t < std::min(sequence.columns(), pass.first_step + pass.steps); ++t) {
+      const Span column = sequence.column(t);
+      for (std::int64_t i = 0; i < column.size(); ++i) {
+        const std::int64_t own = column.start + i - 1;
+        if (!other_source && own < first) continue;
+        position[static_cast<std::int64_t>(u)][(t - pass.first_step) * state_.reads + i] =
+            erased ? read[static_cast<std::size_t>(own + 1 - sequence.steps.start)] : own;
+      }
+    }
   }
   return result;
 }
@@ -209,21 +218,23 @@ PassKind VariantScores::kind(bool shared) const {
 }
 
 void VariantScores::run(const std::vector<Unit>& units, const ProblemState::Prefix* prefix, std::int64_t beside,
-                        ProblemState::Meter& meter, Tensor& result) {
+                        const Tensor& unchanged, ProblemState::Meter& meter, Tensor& result) {
   // Those that share nothing may run while a prefix is held for others.
   for (const Pass& pass : plan_.passes(units, kind(prefix != nullptr), beside)) {
     ForwardRequest request{.positions = asked(pass)};
     if (prefix) request.shared = ProblemState::shared(*prefix, pass.units);
     const Inputs texts = inputs(pass);
     const Forward forward = state_.model.forward(texts, request);
-    const Tensor scores = state_.scoring().scores(function_, StepRole::attributed, forward.logits,
-                                                  {pass.units, texts, pass.first_step, request.positions});
-    for (std::size_t u = 0; u < pass.units.size(); ++u) {
-      // Steps before the first changed row keep the score of the unchanged text.
-      const Tensor mask = request.positions[static_cast<std::int64_t>(u)] != kNoStep;
-      Tensor into = result[pass.units[u].copy][pass.units[u].sequence].narrow(0, pass.first_step, pass.steps);
-      into.copy_(at::where(mask, scores[static_cast<std::int64_t>(u)], into));
-    }
+    const ScoredPass scored{pass.units, texts, pass.first_step, request.positions};
+    Tensor scores = state_.scoring().row_scores(function_, StepRole::attributed, forward.logits, scored);
+    // What is read before the first changed row keeps the score of the unchanged text.
+    const Tensor own = unchanged.index_select(0, sequences_of(pass.units))
+                           .narrow(1, pass.first_step * state_.reads, pass.steps * state_.reads);
+    scores = state_.scoring().of_steps(at::where(request.positions != kNoStep, scores, own), scored);
+    for (std::size_t u = 0; u < pass.units.size(); ++u)
+      result[pass.units[u].copy][pass.units[u].sequence]
+          .narrow(0, pass.first_step, pass.steps)
+          .copy_(scores[static_cast<std::int64_t>(u)]);
     meter.add(pass.units.size());
   }
 }
@@ -254,7 +265,7 @@ Tensor VariantScores::run() {
   }
   plan_.require(demands);
   Tensor result = at::empty({count_, state_.batch(), steps});
-  const Tensor other = &function_ == &state_.score ? Tensor() : state_.scores(function_, StepRole::attributed);
+  const Tensor other = &function_ == &state_.score ? Tensor() : state_.row_scores(function_, StepRole::attributed);
   ProblemState::Meter meter(state_, total);
   for (const auto& group : sharing ? state_.prefix_groups() : std::vector<std::vector<Unit>>{state_.whole()}) {
     Changed all;
@@ -264,12 +275,14 @@ Tensor VariantScores::run() {
       all.whole.insert(all.whole.end(), own.whole.begin(), own.whole.end());
     }
     const auto prefix = shares_rows(all) ? state_.prefix_of(group) : nullptr;
-    if (!prefix) state_.base_scores();
-    for (const Unit& text : group)
-      result.select(1, text.sequence).copy_((other.defined() ? other : state_.known_scores())[text.sequence]);
+    if (!prefix) state_.base_row_scores();
+    const Tensor unchanged = other.defined() ? other : state_.known_row_scores();
+    const Tensor of_steps =
+        state_.scoring().of_steps(unchanged, {state_.whole(), state_.inputs, 0, state_.read_positions});
+    for (const Unit& text : group) result.select(1, text.sequence).copy_(of_steps[text.sequence]);
     const std::int64_t beside = state_.held() + (prefix ? prefix->bytes : 0);
-    if (prefix) run(all.sharing, prefix.get(), beside, meter, result);
-    run(all.whole, nullptr, beside, meter, result);
+    if (prefix) run(all.sharing, prefix.get(), beside, unchanged, meter, result);
+    run(all.whole, nullptr, beside, unchanged, meter, result);
   }
   return result;
 }

@@ -40,9 +40,10 @@ class VariantScores {
   Tensor rows(const Unit& unit, Side side);
   Tensor start_row(Side side);
   PassKind kind(bool shared) const;
+  /// `unchanged` [B,R] are the scores of rows of the texts as they are.
   void run(const std::vector<Unit>& units, const ProblemState::Prefix* prefix, std::int64_t beside,
-           ProblemState::Meter& meter, Tensor& result);
-  /// Positions [U,T'] that the steps of a pass read.
+           const Tensor& unchanged, ProblemState::Meter& meter, Tensor& result);
+  /// Positions [U,R'] that the steps of a pass read.
   Tensor asked(const Pass& pass) const;
   Inputs inputs(const Pass& pass);
 

@@ -7,6 +7,7 @@
 #include "contrast_options.h"
 #include "host/attribute.h"
 #include "host/choice_value.h"
+#include "host/yaml.h"
 #include "viz_file.h"
 
 namespace whence::cli {
@@ -54,6 +55,8 @@ void read_inputs(const Arguments& arguments, Experiment& experiment) {
     }
     input.start = arguments.integer("start-pos");
     input.end = arguments.integer("end-pos");
+    if (const auto explain = arguments.text("explain"))
+      input.explain = host::parse_explain(host::parse_yaml(*explain, "--explain"));
     input.src_lang = source_language(arguments);
     input.tgt_lang = target_language(arguments);
     experiment.inputs.push_back(std::move(input));
@@ -91,6 +94,13 @@ std::vector<Option> attribute_options() {
        {"-e"},
        "N",
        "position after the last explained one; negative counts from the end; default: the end of the text"},
+      {"explain",
+       value,
+       {},
+       "UNITS",
+       "explain steps as one, from one backward: whole, turn, paragraph, line, sentence or word, or 'spans: [TEXT, "
+       "...]'; '{spans: [...], combine: mean}' takes the mean of their scores in place of the sum; default: token, "
+       "every step by itself"},
       {"attribute-target", boolean, {}, "yes|no", "encoder-decoder models: explain by the generated prefix, too"},
       {"save-path", value, {"-o"}, "FILE", "save the attributions as JSON"},
       {"hide-attributions", boolean, {"--hide"}, "yes|no", "don't show the heatmap"},
@@ -123,6 +133,7 @@ Experiment experiment_from_options(const Arguments& arguments, const Catalogue& 
   host::check_attribution(catalogue, spec);
   experiment.attributions.push_back(std::move(spec));
   host::check_contrasts(catalogue, experiment);
+  host::check_explained(catalogue, experiment);
   return experiment;
 }
 

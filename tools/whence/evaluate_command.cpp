@@ -150,6 +150,7 @@ int run(const Arguments& arguments) {
   Subject subject = subject_of(arguments);
   host::Experiment& experiment = subject.experiment;
   apply_options(arguments, experiment);
+  host::require_single_steps(experiment, "evaluations remove tokens for single steps");
   const auto save_path = arguments.path("save-path");
   if (save_path) host::check_writable(*save_path);
   set_threads(arguments, experiment.threads);

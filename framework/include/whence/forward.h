@@ -81,6 +81,9 @@ struct Forward {
 struct Cotangents {
   Tensor logits;  ///< [B,T',V], of the steps [first_step, first_step + T') of the forward
   std::int64_t first_step = 0;
+  /// So many neighbouring steps, a divisor of T', make one score: their cotangents are carried as one, and gradients
+  /// have T' / together steps.
+  std::int64_t together = 1;
 };
 
 /// How one kind of operation hands its cotangents down, instead of by its derivative.

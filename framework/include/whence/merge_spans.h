@@ -21,8 +21,8 @@ struct MergeRequest {
 };
 
 /// Merges contiguous tokens into one: their texts are joined, their id becomes -1, rows and columns of every tensor are
-/// reduced and the step positions move along. Tokens outside the spans stay as they are. Throws ConfigError for a span
-/// that is empty, out of range or overlaps another.
+/// reduced and the step positions move along. Columns that are as many as the merged steps already stay. Tokens outside
+/// the spans stay as they are. Throws ConfigError for a span that is empty, out of range or overlaps another.
 WHENCE_API void merge_spans(SequenceAttribution& sequence, const MergeRequest& request);
 
 }  // namespace whence

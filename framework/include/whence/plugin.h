@@ -6,7 +6,7 @@
 
 /// Raised whenever a header of this SDK changes in a way that makes an older plugin misbehave: a virtual added, removed
 /// or reordered, a struct that crosses the boundary changed. Adding a header or a free function does not raise it.
-#define WHENCE_PLUGIN_ABI 4
+#define WHENCE_PLUGIN_ABI 5
 
 namespace whence {
 

@@ -88,9 +88,11 @@ struct ObserveRequest {
   bool layer_states = false;
 };
 
-/// A batch of sequences, the steps to explain and the score to explain them by: all that a method needs. It owns the
-/// passes through the model (how many variants, nodes and sequences share one), so that a method stays a formula.
-/// [thread: one] Tensors are on the CPU, float32; rows and steps beyond a sequence's own hold zeros.
+/// A batch of sequences, the steps to explain and the score to explain them by: all that a method needs. Where a
+/// sequence has `step_spans`, a step of what follows is one of them: its score is the sum or mean of those of its
+/// steps, of which each still sees nothing of its own token and of later ones. A problem owns the passes through the
+/// model (how many variants, nodes and sequences share one), so that a method stays a formula. [thread: one] Tensors
+/// are on the CPU, float32; rows and steps beyond a sequence's own hold zeros.
 class WHENCE_API Problem {
  public:
   struct Options {
@@ -125,7 +127,7 @@ class WHENCE_API Problem {
   /// [B,T] bool: steps that exist.
   const Tensor& step_mask() const;
   /// [B,T] int64: position whose logits predict the token of the step (its target position - 1); -1 where there is no
-  /// step.
+  /// step. Of a span of steps that of the last one, which is the last row that its score depends on.
   const Tensor& predicting_positions() const;
   /// [B,L,D] or [B,S,D].
   const Tensor& embeddings(Side side) const;
@@ -169,7 +171,8 @@ class WHENCE_API Problem {
   bool reduced_hidden_units() const;
   /// True once a path was integrated whose steps may stop early, so that less may be done than its levels hold.
   bool may_stop_early() const;
-  /// Attentions and layer states of one pass over the sequences as they are; logits at the steps come with it.
+  /// Attentions and layer states of one pass over the sequences as they are; logits at the steps come with it. This and
+  /// what follows is about single steps: ConfigError where spans of steps are explained.
   Forward observe(const ObserveRequest& request) const;
 
   /// Shows every block of the model in parts over every sequence, cut behind its last predicting row; see

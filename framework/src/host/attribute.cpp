@@ -3,6 +3,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/nonzero.h>
+#include <ATen/ops/tensor.h>
 
 #include <chrono>
 #include <limits>
@@ -15,6 +16,7 @@
 #include "host/guard.h"
 #include "host/tensor_memory.h"
 #include "step_scoring.h"
+#include "whence/merge_spans.h"
 #include "whence/open_ended.h"
 
 namespace whence::host {
@@ -73,7 +75,7 @@ Tools make_tools(const PluginHost& host, const AttributionSpec& spec) {
 }
 
 std::string place_of(const PreparedText& text, const AttributionSpec& spec, std::int64_t step) {
-  const Token& token = text.sequence.target.at(static_cast<std::size_t>(text.sequence.steps.start + step));
+  const Token& token = text.sequence.target.at(static_cast<std::size_t>(text.sequence.column(step).start));
   return "sequence '" + text.sequence.id + "', step " + std::to_string(step) + " (token '" + token.text +
          "'), method '" + spec.method.name + "'";
 }
@@ -108,24 +110,58 @@ void require_finite(const SequenceAttribution& sequence, const PreparedText& tex
       throw PluginError(place_of(text, spec, step), "score", "the step score '" + name + "' is not a finite number");
 }
 
-/// NaN where a token does not stand before the explained one: row r, step j with r >= start + j.
-void blank_future(Tensor& rows, const Span& steps) {
+/// A value where a token does not stand before the last explained one of a step: row r, step j with r >= last[j].
+void fill_future(Tensor& rows, const std::vector<std::int64_t>& last, double value) {
   const Tensor row = at::arange(rows.size(0)).unsqueeze(1);
-  const Tensor position = at::arange(steps.start, steps.end).unsqueeze(0);
-  Tensor future = row >= position;
+  Tensor future = row >= at::tensor(last, at::kLong).unsqueeze(0);
   while (future.dim() < rows.dim()) future = future.unsqueeze(-1);
-  rows.masked_fill_(future, std::numeric_limits<double>::quiet_NaN());
+  rows.masked_fill_(future, value);
+}
+
+/// Throws InputError unless the explained spans of a sequence are neighbours, as columns of results are.
+void require_neighbours(const Sequence& sequence) {
+  for (std::size_t i = 1; i < sequence.step_spans.size(); ++i)
+    if (sequence.step_spans[i].start != sequence.step_spans[i - 1].end)
+      throw InputError("sequence '" + sequence.id + "': nobody explains the positions from " +
+                       std::to_string(sequence.step_spans[i - 1].end) + " to " +
+                       std::to_string(sequence.step_spans[i].start) +
+                       ", but results hold neighbouring steps; make them a span of their own");
+}
+
+/// Finishes the target of a result: NaN where nothing can come from, and what is explained as one becomes one token,
+/// whose row holds the sum of those of its tokens.
+void finish_target(SequenceAttribution& result, const Sequence& sequence) {
+  Tensor& rows = result.target_attributions;
+  std::vector<std::int64_t> last;
+  for (std::int64_t t = 0; t < sequence.columns(); ++t) last.push_back(sequence.column(t).end - 1);
+  constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+  if (rows.defined()) fill_future(rows, last, sequence.step_spans.empty() ? kNothing : 0);
+  if (sequence.step_spans.empty()) return;
+  merge_spans(result, {.target_spans = sequence.step_spans, .reduction = "sum"});
+  // Tokens of a span have a share in those behind them, and so in the span.
+  for (std::int64_t t = 0; t < sequence.columns(); ++t)
+    last[static_cast<std::size_t>(t)] = result.steps.start + t + (sequence.column(t).size() > 1 ? 1 : 0);
+  if (rows.defined()) fill_future(rows, last, kNothing);
 }
 
 /// The target of a sequence as it is shown: "contrastive → explained" where a token is compared with another one.
 std::vector<Token> shown_target(const Sequence& sequence, bool compared) {
   std::vector<Token> tokens = sequence.target;
   if (!compared || sequence.contrast->target.empty()) return tokens;
-  for (std::int64_t t = 0; t < sequence.steps.size(); ++t) {
-    const std::int64_t position = sequence.contrast->positions[static_cast<std::size_t>(t)];
-    const Token& other = sequence.contrast->target[static_cast<std::size_t>(position)];
-    Token& own = tokens[static_cast<std::size_t>(sequence.steps.start + t)];
-    if (own.id != other.id) own = {other.text + " → " + own.text, -1};
+  const auto place = [&](std::int64_t position) { return static_cast<std::size_t>(position); };
+  for (std::int64_t t = 0; t < sequence.columns(); ++t) {
+    const Span column = sequence.column(t);
+    std::string others;
+    bool same = true;
+    for (std::int64_t i = column.start; i < column.end; ++i) {
+      const std::int64_t position = sequence.contrast->positions[place(i - sequence.steps.start)];
+      const Token& other = sequence.contrast->target[place(position)];
+      others += other.text;
+      same = same && other.id == tokens[place(i)].id;
+    }
+    // Tokens that become one are written one behind the other.
+    Token& own = tokens[place(column.start)];
+    if (!same) own = {others + " → " + own.text, -1};
   }
   return tokens;
 }
@@ -136,7 +172,7 @@ SequenceAttribution sequence_attribution(const Attribution& attribution,
                                          const Sequence& sequence, bool compared) {
   const auto length = static_cast<std::int64_t>(sequence.target.size());
   const auto source_length = static_cast<std::int64_t>(sequence.source.size());
-  const std::int64_t steps = sequence.steps.size();
+  const std::int64_t steps = sequence.columns();
   SequenceAttribution result;
   result.source = sequence.source;
   result.source_labels = sequence.source_labels;
@@ -207,7 +243,7 @@ void Making::add(const PreparedText* first, const PreparedText* last) {
   std::int64_t batch_steps = 0;
   for (const PreparedText* text = first; text != last; ++text) {
     sequences.push_back(text->sequence);
-    batch_steps += text->sequence.steps.size();
+    batch_steps += text->sequence.columns();
   }
   Problem::Options problem_options;
   problem_options.attribute_target = options.attribute_target || model.info().kind == ModelKind::decoder_only;
@@ -232,7 +268,7 @@ void Making::add(const PreparedText* first, const PreparedText* last) {
     SequenceAttribution sequence =
         sequence_attribution(attribution, step_scores, text - first, text->sequence, tools.compares());
     if (!counts_only(model)) require_finite(sequence, *text, spec);  // what is only counted says nothing
-    if (sequence.target_attributions.defined()) blank_future(sequence.target_attributions, sequence.steps);
+    finish_target(sequence, text->sequence);
     sequence.step_score_merges = tools.merges;
     output.sequences.push_back(std::move(sequence));
   }
@@ -247,7 +283,9 @@ Making make(const Model& model, const PluginHost& host, const std::vector<Prepar
   for (const auto& [choice, needs] : making.tools.needs) with_function(choice, [&] { require_dropout(needs, model); });
   const bool compares = making.tools.compares();
   for (const PreparedText& text : texts) {
-    making.all_steps += text.sequence.steps.size();
+    making.all_steps += text.sequence.columns();
+    require_neighbours(text.sequence);
+    if (!text.sequence.step_spans.empty()) require_explains_spans(host.catalogue(), spec, spec.method.where);
     if (compares) check_contrast(text.sequence, texts.front().sequence, model.info());
   }
   const auto together = static_cast<std::size_t>(options.batch_size);

@@ -100,6 +100,7 @@ std::vector<PreparedText> prepare_sequences(const Model& model, const std::vecto
     if (has_source) text.sequence.source = tokens_of(model.tokenizer().on(Side::source), sources[i]);
     text.sequence.target = tokens_of(model.tokenizer().on(Side::target), ids[i]);
     text.sequence.steps = steps_of(inputs[i], prompt_lengths[i], static_cast<std::int64_t>(ids[i].size()));
+    if (inputs[i].explain) set_step_spans(model, *inputs[i].explain, place_of(inputs[i]), text.sequence);
     text.contrast = inputs[i].contrast;
     if (text.contrast)
       text.sequence.contrast = prepare_contrast(model, inputs[i], options.chat, text.sequence, options.find_aligner);

@@ -67,33 +67,48 @@ Value::Map attribution_info(const Model& model, const PluginHost& host, const st
       catalogue.find(PluginKind::step_function, spec.attributed_function.name, spec.attributed_function.where);
   Value::Map attributed_args = recorded_params(attributed, spec.attributed_function);
   if (explains_score && is_contrastive(attributed)) add_contrasts(texts, attributed_args);
-  return {{"attribution_method", Value(spec.method.name)},
-          {"attributed_fn", explains_score ? Value(spec.attributed_function.name + "_fn") : Value()},
-          {"attribution_args", Value(recorded_params(method, spec.method))},
-          {"attributed_fn_args", Value(std::move(attributed_args))},
-          {"step_scores_args", Value(Value::Map(unique.begin(), unique.end()))},
-          {"step_scores", Value(std::move(step_scores))},
-          {"attr_pos_start", Value(texts.empty() ? std::int64_t{0} : texts.front().sequence.steps.start)},
-          {"attr_pos_end", Value(end)},
-          {"attribute_target", Value(options.attribute_target)},
-          {"include_eos_baseline", Value(options.eos_baseline)},
-          {"output_step_attributions", Value(false)},
-          {"constrained_decoding", Value(constrained)},
-          {"generate_from_target_prefix", Value(false)},
-          {"input_texts", list_of(texts, [](const PreparedText& text) { return Value(text.input_text); })},
-          {"generated_texts", list_of(texts, [](const PreparedText& text) { return Value(text.generated_text); })},
-          {"generation_args", Value(Value::Map{})},
-          {"exec_time", Value(cost.seconds)},
-          {"model_name", Value(model.info().name)},
-          {"model_class", Value(model.info().class_name)},
-          {"tokenizer_name", Value()},
-          {"tokenizer_class", Value(std::string("PreTrainedTokenizerFast"))},
-          {"cost", Value(Value::Map{{"forward_passes", Value(cost.work.forward_passes)},
-                                    {"forward_rows", Value(cost.work.forward_rows)},
-                                    {"head_rows", Value(cost.work.head_rows)},
-                                    {"backward_passes", Value(cost.work.backward_passes)},
-                                    {"backward_rows", Value(cost.work.backward_rows)},
-                                    {"tensor_bytes", Value(cost.tensor_bytes)}})}};
+  Value::Map info{
+      {"attribution_method", Value(spec.method.name)},
+      {"attributed_fn", explains_score ? Value(spec.attributed_function.name + "_fn") : Value()},
+      {"attribution_args", Value(recorded_params(method, spec.method))},
+      {"attributed_fn_args", Value(std::move(attributed_args))},
+      {"step_scores_args", Value(Value::Map(unique.begin(), unique.end()))},
+      {"step_scores", Value(std::move(step_scores))},
+      {"attr_pos_start", Value(texts.empty() ? std::int64_t{0} : texts.front().sequence.steps.start)},
+      {"attr_pos_end", Value(end)},
+      {"attribute_target", Value(options.attribute_target)},
+      {"include_eos_baseline", Value(options.eos_baseline)},
+      {"output_step_attributions", Value(false)},
+      {"constrained_decoding", Value(constrained)},
+      {"generate_from_target_prefix", Value(false)},
+      {"input_texts", list_of(texts, [](const PreparedText& text) { return Value(text.input_text); })},
+      {"generated_texts", list_of(texts, [](const PreparedText& text) { return Value(text.generated_text); })},
+      {"generation_args", Value(Value::Map{})},
+      {"exec_time", Value(cost.seconds)},
+      {"model_name", Value(model.info().name)},
+      {"model_class", Value(model.info().class_name)},
+      {"tokenizer_name", Value()},
+      {"tokenizer_class", Value(std::string("PreTrainedTokenizerFast"))},
+      {"cost", Value(Value::Map{{"forward_passes", Value(cost.work.forward_passes)},
+                                {"forward_rows", Value(cost.work.forward_rows)},
+                                {"head_rows", Value(cost.work.head_rows)},
+                                {"backward_passes", Value(cost.work.backward_passes)},
+                                {"backward_rows", Value(cost.work.backward_rows)},
+                                {"tensor_bytes", Value(cost.tensor_bytes)}})}};
+  const auto spans_of = [](const PreparedText& text) {
+    Value::List spans;
+    for (const Span& span : text.sequence.step_spans)
+      spans.push_back(Value(Value::List{Value(span.start), Value(span.end)}));
+    return Value(std::move(spans));
+  };
+  const auto combine_of = [](const PreparedText& text) {
+    return Value(std::string(text.sequence.span_score == SpanScore::mean ? "mean" : "sum"));
+  };
+  if (std::ranges::any_of(texts, [](const PreparedText& text) { return !text.sequence.step_spans.empty(); })) {
+    info.emplace_back("explained_spans", list_of(texts, spans_of));
+    info.emplace_back("explained_span_scores", list_of(texts, combine_of));
+  }
+  return info;
 }
 
 std::optional<Cost> cost_of(const AttributionOutput& output) {

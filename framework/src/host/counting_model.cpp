@@ -104,8 +104,12 @@ Forward CountingModel::forward(const Inputs& inputs, const ForwardRequest& reque
 Gradients CountingModel::pull_back(const Forward& forward, const Cotangents& cotangents,
                                    const PullBackRequest& request) const {
   const auto& trace = static_cast<const CountingTrace&>(*forward.trace);
-  const std::int64_t batch = cotangents.logits.size(0), steps = cotangents.logits.size(1), hidden = info().embedding;
-  const Tensor asked = trace.positions.narrow(1, cotangents.first_step, steps);
+  const std::int64_t batch = cotangents.logits.size(0), hidden = info().embedding;
+  const std::int64_t steps = cotangents.logits.size(1) / cotangents.together;
+  // Cotangents that are carried as one begin at the last row that any of them is read at.
+  const Tensor asked = trace.positions.narrow(1, cotangents.first_step, cotangents.logits.size(1))
+                           .unflatten(1, {steps, cotangents.together})
+                           .amax(-1);
   Tensor rows_of_steps = asked + 1 - trace.first_changed.unsqueeze(1);
   const bool of_source = request.source || request.attentions ||
                          std::ranges::find(request.layers, Side::source, &LayerSite::stack) != request.layers.end();

@@ -85,6 +85,9 @@ ScoreScale scale_of(const Catalogue& catalogue, const Choice& score) {
 /// The texts of a result, with its tokens as they are.
 std::vector<PreparedText> frozen_texts(const Model& model, const NamedOutput& result,
                                        const std::vector<std::string>& ids) {
+  if (entry(result.output, "explained_spans"))
+    throw InputError("'" + result.spec.name + "': explains spans of steps as one, but evaluations remove tokens for " +
+                     "single steps; attribute without 'explain' to evaluate");
   std::vector<PreparedText> texts;
   for (std::size_t i = 0; i < result.output.sequences.size(); ++i) {
     const SequenceAttribution& own = result.output.sequences[i];

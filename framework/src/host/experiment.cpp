@@ -63,8 +63,8 @@ InputText parse_input(const Value& value, const fs::path& base) {
     input.text = value.as_string();
     return input;
   }
-  std::vector<std::string> known{"id",    "text", "messages", "system",  "generated",
-                                 "start", "end",  "src_lang", "tgt_lang"};
+  std::vector<std::string> known{"id",    "text", "messages", "system",   "generated",
+                                 "start", "end",  "src_lang", "tgt_lang", "explain"};
   known.insert(known.end(), contrast_keys().begin(), contrast_keys().end());
   value.require_known_keys(known);
   const Value* messages = value.find("messages");
@@ -81,6 +81,8 @@ InputText parse_input(const Value& value, const fs::path& base) {
   if (const Value* end = value.find("end"); end && !end->is_null()) input.end = end->as_int();
   read_languages(value, input);
   input.contrast = parse_contrast(value, base);
+  if (const Value* explain = value.find("explain"); explain && !explain->is_null())
+    input.explain = parse_explain(*explain);
   return input;
 }
 
@@ -123,8 +125,8 @@ void parse_model(const Value& value, const fs::path& base, Experiment& experimen
 
 /// Keys that say what is attributed, which `context` says itself.
 void refuse_beside_context(const Value& document) {
-  std::vector<std::string> keys{"attributions", "inputs", "languages",  "messages",
-                                "system",       "chat",   "evaluation", "attribute_target"};
+  std::vector<std::string> keys{"attributions", "inputs",     "languages",        "messages", "system",
+                                "chat",         "evaluation", "attribute_target", "explain"};
   keys.insert(keys.end(), contrast_keys().begin(), contrast_keys().end());
   for (const std::string& key : keys)
     if (const Value* found = document.find(key); found && !found->is_null())
@@ -196,6 +198,7 @@ Value input_value(const InputText& input) {
   if (!input.tgt_lang.empty()) map.emplace_back("tgt_lang", text(input.tgt_lang));
   if (input.contrast)
     for (auto& entry : contrast_value(*input.contrast)) map.push_back(std::move(entry));
+  if (input.explain) map.emplace_back("explain", explain_value(*input.explain));
   return Value(std::move(map));
 }
 
@@ -343,10 +346,10 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
     throw ConfigError(document.mark(),
                       "an experiment is a mapping with the keys model, inputs and attributions; found " +
                           std::string(document.type_name()));
-  std::vector<std::string> known{"name",       "model",  "inputs",  "languages", "generation", "attributions",
-                                 "outputs",    "seed",   "threads", "memory",    "batch_size", "attribute_target",
-                                 "messages",   "system", "chat",    "plugins",   "output_dir", "include_eos_baseline",
-                                 "evaluation", "context"};
+  std::vector<std::string> known{"name",       "model",   "inputs",  "languages", "generation", "attributions",
+                                 "outputs",    "seed",    "threads", "memory",    "batch_size", "attribute_target",
+                                 "messages",   "system",  "chat",    "plugins",   "output_dir", "include_eos_baseline",
+                                 "evaluation", "context", "explain"};
   known.insert(known.end(), contrast_keys().begin(), contrast_keys().end());
   document.require_known_keys(known);
   Experiment experiment;
@@ -399,6 +402,9 @@ Experiment parse_experiment(const Value& document, const fs::path& base) {
     }
   }
   share_contrast(parse_contrast(document, base), experiment);
+  if (const Value* v = document.find("explain"); v && !v->is_null())
+    for (InputText& input : experiment.inputs)
+      if (!input.explain) input.explain = parse_explain(*v);
   return experiment;
 }
 

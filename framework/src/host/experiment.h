@@ -10,6 +10,7 @@
 #include "host/context_spec.h"
 #include "host/contrast_text.h"
 #include "host/evaluation_spec.h"
+#include "host/explained.h"
 #include "whence/generation.h"
 #include "whence/value.h"
 
@@ -26,6 +27,7 @@ struct InputText {
       end;                         ///< explained positions [start, end) of the target; negative counts from the end
   std::string src_lang, tgt_lang;  ///< languages as a multilingual checkpoint writes them; empty: the checkpoint's own
   std::optional<ContrastText> contrast;  ///< what its explained tokens are compared with
+  std::optional<ExplainChoice> explain;  ///< what of them is explained as one; absent: every step by itself
   Mark where;
 
   bool operator==(const InputText& other) const;  ///< `where` aside

@@ -17,7 +17,8 @@ const std::vector<std::string> kFields{"text",
                                        "tgt_lang",
                                        "contrast_target",
                                        "contrast_source",
-                                       "contrast_alignment"};
+                                       "contrast_alignment",
+                                       "explain"};
 
 std::string place(const std::filesystem::path& file, int line) { return Mark{file.string(), line, 0}.text(); }
 
@@ -102,6 +103,13 @@ InputText read_record(const std::string& line, const std::string& where, const V
     if (const auto* given = find(record, member)) *language = text_of(*given, where, member);
   }
   input.contrast = contrast_of(record, where, fields, folder);
+  if (const std::string member = member_of(fields, "explain"); const auto* explain = find(record, member)) {
+    try {
+      input.explain = parse_explain(parse_yaml(explain->dump(), ""));
+    } catch (const ConfigError& error) {
+      throw InputError(where + ": '" + member + "': " + error.what());
+    }
+  }
   return input;
 }
 
@@ -110,7 +118,7 @@ InputText read_record(const std::string& line, const std::string& where, const V
 bool InputText::operator==(const InputText& other) const {
   return id == other.id && text == other.text && messages == other.messages && generated == other.generated &&
          start == other.start && end == other.end && src_lang == other.src_lang && tgt_lang == other.tgt_lang &&
-         contrast == other.contrast;
+         contrast == other.contrast && explain == other.explain;
 }
 
 std::vector<InputText> read_inputs(const std::filesystem::path& file, const Value& fields) {
@@ -132,6 +140,7 @@ std::vector<InputText> read_inputs(const std::filesystem::path& file, const Valu
         records ? read_record(line, place(file, number), fields, file.parent_path()) : InputText{.text = line};
     input.where = {file.string(), number, 0};
     if (input.contrast) input.contrast->where = input.where;
+    if (input.explain) input.explain->where = input.where;
     if (input.contrast && input.contrast->alignment) input.contrast->alignment->where = input.where;
     inputs.push_back(std::move(input));
   }

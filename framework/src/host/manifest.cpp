@@ -104,7 +104,7 @@ void read_cost(const Value& cost, PluginInfo& plugin) {
 
 std::vector<std::string> known_keys(PluginKind kind) {
   std::vector<std::string> keys = {"kind", "name", "summary", "paper", "cost", "parameters", "presets"};
-  if (kind == PluginKind::method) keys.insert(keys.end(), {"needs", "uses_attributed_function"});
+  if (kind == PluginKind::method) keys.insert(keys.end(), {"needs", "uses_attributed_function", "explains_spans"});
   if (kind == PluginKind::step_function) keys.insert(keys.end(), {"differentiable", "merge"});
   if (kind == PluginKind::renderer) keys.push_back("file_suffix");
   if (kind == PluginKind::metric) keys.push_back("removes");
@@ -124,7 +124,8 @@ void check_own_keys(const Value& declaration) {
     if (std::find(known.begin(), known.end(), merge->as_string()) == known.end())
       throw UnknownName(merge->mark(), "reduction", merge->as_string(), known);
   }
-  for (const char* key : {"uses_attributed_function", "differentiable", "removes"}) optional_bool(declaration, key);
+  for (const char* key : {"uses_attributed_function", "explains_spans", "differentiable", "removes"})
+    optional_bool(declaration, key);
   optional_text(declaration, "file_suffix");
 }
 

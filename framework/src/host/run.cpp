@@ -205,6 +205,7 @@ void check_experiment(const Catalogue& catalogue, const Experiment& experiment) 
   for (const InputText& input : experiment.inputs) check_input(input);
   check_contrasts(catalogue, experiment);
   if (experiment.context) check_contexts(catalogue, experiment);
+  check_explained(catalogue, experiment);
 }
 
 LoadedModel load_model(const PluginHost& host, const Experiment& experiment) {

@@ -88,7 +88,7 @@ Json plugin_entries(const PluginHost& host, const Experiment& experiment, const 
 
 Json input_entry(const Experiment& experiment, const ComputedRun& run) {
   Json texts = Json::array();
-  for (const PreparedText& text : run.texts)
+  for (const PreparedText& text : run.texts) {
     texts.push_back({{"id", text.sequence.id},
                      {"input_sha256", sha256_of_text(text.input_text)},
                      {"generated_sha256", sha256_of_text(text.generated_text)},
@@ -96,6 +96,8 @@ Json input_entry(const Experiment& experiment, const ComputedRun& run) {
                      {"tokens", text.sequence.target.size()},
                      {"start", text.sequence.steps.start},
                      {"end", text.sequence.steps.end}});
+    for (const Span& span : text.sequence.step_spans) texts.back()["spans"].push_back({span.start, span.end});
+  }
   for (std::size_t i = 0; i < run.contexts.size(); ++i) {
     const ContextAttribution& result = run.contexts[i].result;
     Json text{{"id", run.contexts[i].id},

@@ -92,6 +92,9 @@ ReferenceLime::ReferenceLime(const whence::Params& params)
 }
 
 whence::Attribution ReferenceLime::attribute(const Problem& problem) const {
+  for (const whence::Sequence& sequence : problem.sequences())
+    if (!sequence.step_spans.empty())
+      throw whence::ConfigError("compat: reference fits single steps, not a span of them as one; use compat: none");
   const Masks masks(problem, mask_prob_);
   whence::Points points{.count = samples_};
   points.rows = [&](const PointPlace& place) {

@@ -25,40 +25,62 @@ struct PackedRows {
 /// Packs the steps of the request.
 class Packing {
  public:
-  /// `read` are indices into trace.read.
-  Packing(const PassTrace& trace, const std::vector<std::int64_t>& read, std::int64_t first_step) : trace_(trace) {
+  /// `read` are indices into trace.read; so many neighbouring steps as are `together` are carried as one.
+  Packing(const PassTrace& trace, const std::vector<std::int64_t>& read, std::int64_t first_step, std::int64_t together)
+      : trace_(trace), together_(together) {
     const RowLayout& layout = trace.stack.layout;
-    std::vector<std::int64_t> order = read;
-    std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-      const ReadRow &x = trace.read[static_cast<std::size_t>(a)], &y = trace.read[static_cast<std::size_t>(b)];
-      return std::pair(x.text, x.position) < std::pair(y.text, y.position);
+    std::vector<Carried> carried;
+    for (const std::int64_t index : read) {
+      const ReadRow& row = trace.read[static_cast<std::size_t>(index)];
+      const std::int64_t step = (row.step - first_step) / together;
+      if (carried.empty() || carried.back().text != row.text || carried.back().step != step)
+        carried.push_back({.text = row.text, .step = step});
+      carried.back().last = std::max(carried.back().last, row.position);
+      carried.back().read.push_back(index);
+    }
+    std::stable_sort(carried.begin(), carried.end(), [](const Carried& a, const Carried& b) {
+      return std::pair(a.text, a.last) < std::pair(b.text, b.last);
     });
     std::vector<CotangentSteps>& texts = packed_.texts;
-    for (const std::int64_t index : order) {
-      const ReadRow& row = trace.read[static_cast<std::size_t>(index)];
-      if (texts.empty() || layout.segments[static_cast<std::size_t>(texts.back().segment)].text != row.text) {
+    for (const Carried& one : carried) {
+      const ReadRow& first = trace.read[static_cast<std::size_t>(one.read.front())];
+      if (texts.empty() || layout.segments[static_cast<std::size_t>(texts.back().segment)].text != one.text) {
         CotangentSteps text;
-        text.segment = layout.segment[static_cast<std::size_t>(row.row)];
+        text.segment = layout.segment[static_cast<std::size_t>(first.row)];
         texts.push_back(std::move(text));
       }
-      texts.back().step.push_back(row.step - first_step);
-      texts.back().position.push_back(row.position);
-      read_index_.push_back(index);
-      read_rows_.push_back(row.row);
+      texts.back().step.push_back(one.step);
+      texts.back().position.push_back(one.last);
+      for (const std::int64_t index : one.read) {
+        read_index_.push_back(index);
+        read_rows_.push_back(trace.read[static_cast<std::size_t>(index)].row);
+      }
     }
-    for (CotangentSteps& text : texts) place(text);
+    auto of_text = carried.begin();
+    for (CotangentSteps& text : texts) {
+      place(text, &*of_text);
+      of_text += std::ssize(text.step);
+    }
   }
 
   const PackedRows& packed() const { return packed_; }
+  /// Whether every step is read at one row alone.
+  bool single() const { return together_ == 1; }
   /// [S'] row of the pass where each step is read, in the order of the texts.
   const std::vector<std::int64_t>& read_rows() const { return read_rows_; }
   /// [S'] index in trace.read.
   const std::vector<std::int64_t>& read_index() const { return read_index_; }
-  /// [S'] packed row of each step where it is read.
+  /// [S'] packed row of each step where it is read, no two the same.
   const std::vector<std::int64_t>& packed_read_rows() const { return packed_read_rows_; }
 
  private:
-  void place(CotangentSteps& text) {
+  /// What is carried as one step, and the rows that it is read at.
+  struct Carried {
+    std::int64_t text = 0, step = 0, last = 0;
+    std::vector<std::int64_t> read = {};  ///< indices in trace.read
+  };
+
+  void place(CotangentSteps& text, const Carried* carried) {
     const Segment& segment = trace_.stack.layout.segments[static_cast<std::size_t>(text.segment)];
     text.first_row = packed_.rows();
     const std::int64_t last = text.position.back(), steps = std::ssize(text.step);
@@ -72,10 +94,14 @@ class Packing {
                             segment.row + position - segment.start);
     }
     for (std::int64_t k = 0; k < steps; ++k)
-      packed_read_rows_.push_back(text.row(text.position[static_cast<std::size_t>(k)] - segment.start, k));
+      for (const std::int64_t index : carried[k].read) {
+        const std::int64_t position = trace_.read[static_cast<std::size_t>(index)].position;
+        packed_read_rows_.push_back(text.row(position - segment.start, k));
+      }
   }
 
   const PassTrace& trace_;
+  const std::int64_t together_;
   PackedRows packed_;
   std::vector<std::int64_t> read_rows_, read_index_, packed_read_rows_;
 };
@@ -178,6 +204,11 @@ class DecoderSweep {
       bool read_only = i == count - 1;
       Tensor mixed = block.through_mlp(c, read_only ? packing_.read_rows() : packed.traced);
       if (read_only) c = spread(c, packing_);
+      if (read_only && !packing_.single()) {
+        // A step may have further rows with cotangents before the last one.
+        mixed = spread(mixed, packing_);
+        read_only = false;
+      }
       if (crosses) {
         if (attentions_)
           visit_attention_gradients<T>(shape.cross, nullptr, rules.attention, trace_.source->seen_from, layer,
@@ -271,7 +302,7 @@ template <class T>
 PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const PassTrace& trace,
                      const Tensor& cotangents, std::int64_t first_step, const PullBackEnds& target,
                      const PullBackEnds& source_ends, const DecoderRules& rules, const AttentionVisitor& attentions,
-                     bool of_states) {
+                     bool of_states, std::int64_t together) {
   std::vector<std::int64_t> read;
   for (std::int64_t i = 0; i < std::ssize(trace.read); ++i) {
     const std::int64_t step = trace.read[static_cast<std::size_t>(i)].step;
@@ -280,7 +311,7 @@ PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const P
   PulledBack result;
   const auto keep = keeper(target, result.target), keep_source = keeper(source_ends, result.source);
   if (read.empty()) return result;
-  const Packing packing(trace, read, first_step);
+  const Packing packing(trace, read, first_step, together);
   Tensor c = at_read_rows(decoder, trace, packing, cotangents, first_step, rules.frozen_norms, of_states);
   const auto layer_count = static_cast<std::int64_t>(trace.stack.blocks.size());
   require_finite<T>(c, "head: gradients of hidden states");
@@ -316,9 +347,9 @@ PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const P
 
 template PulledBack pull_back(const Decoder<float>&, const Stack<float>*, const PassTrace&, const Tensor&, std::int64_t,
                               const PullBackEnds&, const PullBackEnds&, const DecoderRules&, const AttentionVisitor&,
-                              bool);
+                              bool, std::int64_t);
 template PulledBack pull_back(const Decoder<double>&, const Stack<double>*, const PassTrace&, const Tensor&,
                               std::int64_t, const PullBackEnds&, const PullBackEnds&, const DecoderRules&,
-                              const AttentionVisitor&, bool);
+                              const AttentionVisitor&, bool, std::int64_t);
 
 }  // namespace whence::transformer

@@ -43,11 +43,12 @@ struct PullBackEnds {
 /// looks at is pulled back, too, once for all steps. A decoder of which nothing is wanted is gone through for the sake
 /// of its source. `attentions`, unless it is empty, is shown all attentions, their steps counted from `first_step`;
 /// those of the source by itself where that is pulled back. With `of_states` the cotangents [B,T',D] are those of the
-/// states behind the final norm. Throws ModelError when cotangents are not finite, naming the layer.
+/// states behind the final norm. So many neighbouring steps as are `together` are carried as one. Throws ModelError
+/// when cotangents are not finite, naming the layer.
 template <class T>
 PulledBack pull_back(const Decoder<T>& decoder, const Stack<T>* encoder, const PassTrace& trace,
                      const Tensor& cotangents, std::int64_t first_step, const PullBackEnds& target,
                      const PullBackEnds& source, const DecoderRules& rules, const AttentionVisitor& attentions = {},
-                     bool of_states = false);
+                     bool of_states = false, std::int64_t together = 1);
 
 }  // namespace whence::transformer

@@ -448,7 +448,7 @@ Forward TransformerModel::forward(const Inputs& inputs, const ForwardRequest& re
 
 Gradients TransformerModel::pull_back(const Forward& forward, const Cotangents& cotangents,
                                       const PullBackRequest& request) const {
-  return carry(forward, cotangents.logits, cotangents.first_step, request, /*of_states=*/false);
+  return carry(forward, cotangents, request, /*of_states=*/false);
 }
 
 Tensor TransformerModel::final_states(const Tensor& states) const {
@@ -459,11 +459,12 @@ Tensor TransformerModel::final_states(const Tensor& states) const {
 
 Gradients TransformerModel::pull_back_states(const Forward& forward, const Tensor& cotangents, std::int64_t first_step,
                                              const PullBackRequest& request) const {
-  return carry(forward, cotangents, first_step, request, /*of_states=*/true);
+  return carry(forward, {cotangents, first_step}, request, /*of_states=*/true);
 }
 
-Gradients TransformerModel::carry(const Forward& forward, const Tensor& cotangents, std::int64_t first_step,
-                                  const PullBackRequest& request, bool of_states) const {
+Gradients TransformerModel::carry(const Forward& forward, const Cotangents& given, const PullBackRequest& request,
+                                  bool of_states) const {
+  const auto& [cotangents, first_step, together] = given;
   const ModelTrace* trace = trace_of(forward, *this);
   if (!trace || !trace->traced)
     throw std::invalid_argument("pull_back needs a forward pass of this model that was asked for a trace");
@@ -474,6 +475,8 @@ Gradients TransformerModel::carry(const Forward& forward, const Tensor& cotangen
       cotangents.size(2) != (of_states ? info_.hidden : forward.logits.size(2)))
     throw std::invalid_argument(of_states ? "expected cotangents [B,T',D] of the final states of some steps"
                                           : "expected cotangents [B,T',V] of some steps of the logits, [B,T,V]");
+  if (together < 1 || steps % together != 0 || (together > 1 && request.attentions))
+    throw std::invalid_argument("expected a number of steps that is a multiple of those together, without attentions");
   PullBackEnds target{request.target, {}}, source{request.source, {}};
   for (const LayerSite& site : request.layers) {
     check_site(site);
@@ -499,7 +502,7 @@ Gradients TransformerModel::carry(const Forward& forward, const Tensor& cotangen
     if (trace->shared) throw std::invalid_argument("attentions are shown of whole texts, not behind a shared prefix");
     attentions = [&](const AttentionGradient& packed) {
       AttentionGradient shown = packed;
-      shown.step += first_step;
+      shown.step += given.first_step;
       request.attentions(shown);
     };
   }
@@ -510,17 +513,18 @@ Gradients TransformerModel::carry(const Forward& forward, const Tensor& cotangen
   const bool through_source = source.any() || (request.attentions && encoder_);
   const PulledBack pulled = transformer::pull_back(*decoder_, through_source ? encoder_.get() : nullptr, trace->pass,
                                                    cotangents.to(at::kFloat).contiguous(), first_step, target, source,
-                                                   rules, attentions, of_states);
+                                                   rules, attentions, of_states, together);
   ++counters_.backward_passes;
   counters_.backward_rows += pulled.target.rows + pulled.source.rows;
   const auto as_asked = [&](const Tensor& rows, std::int64_t width) {
-    return unpacked(pulled.target, rows, width, trace->pass.stack.layout, trace->longest, steps,
+    return unpacked(pulled.target, rows, width, trace->pass.stack.layout, trace->longest, steps / given.together,
                     request.first_changed_only);
   };
   Gradients result;
   if (request.target) result.target = as_asked(pulled.target.embeddings, info_.embedding);
   const auto of_source = [&](const Tensor& rows, std::int64_t width) {
-    return unpacked(pulled.source, rows, width, trace->pass.source->stack.layout, trace->longest_source, steps, false);
+    return unpacked(pulled.source, rows, width, trace->pass.source->stack.layout, trace->longest_source,
+                    steps / given.together, false);
   };
   if (request.source) result.source = of_source(pulled.source.embeddings, encoder_->config().width);
   auto target_layer = pulled.target.layers.begin(), source_layer = pulled.source.layers.begin();

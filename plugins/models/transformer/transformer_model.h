@@ -44,8 +44,8 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
 
  private:
   /// From cotangents [B,T',V] of logits or, `of_states`, [B,T',D] of the states behind the final norm.
-  Gradients carry(const Forward& forward, const Tensor& cotangents, std::int64_t first_step,
-                  const PullBackRequest& request, bool of_states) const;
+  Gradients carry(const Forward& forward, const Cotangents& given, const PullBackRequest& request,
+                  bool of_states) const;
   /// Checked lengths of the target texts; refuses inputs for another kind of model.
   std::vector<std::int64_t> text_lengths(const Inputs& inputs) const;
   /// Runs a stack over the rows of a pass: from embeddings, or from the states that are given.

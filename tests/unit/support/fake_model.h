@@ -124,8 +124,9 @@ class FakeModel : public Model, public ValueZeroing, public BlockDecomposition, 
     count_backward(trace, cotangents, of_source);
     const auto per_step = [&](const Tensor& leaf) {
       std::vector<Tensor> steps;
-      for (std::int64_t t = 0; t < cotangents.logits.size(1); ++t) {
-        const Tensor logits = trace.logits.select(1, cotangents.first_step + t), c = cotangents.logits.select(1, t);
+      for (std::int64_t t = 0; t < cotangents.logits.size(1); t += cotangents.together) {
+        const Tensor logits = trace.logits.narrow(1, cotangents.first_step + t, cotangents.together),
+                     c = cotangents.logits.narrow(1, t, cotangents.together);
         const bool slopes = reference && !leaf.is_same(trace.state) && !trace.state.is_same(trace.target);
         steps.push_back(slopes
                             ? gradient(trace.before, leaf, gradient(logits, trace.state, c) * slope(trace, *reference))
@@ -298,7 +299,9 @@ class FakeModel : public Model, public ValueZeroing, public BlockDecomposition, 
 
   void count_backward(const FakeTrace& trace, const Cotangents& cotangents, bool of_source) const {
     ++work_.backward_passes;
-    const Tensor asked = trace.positions.narrow(1, cotangents.first_step, cotangents.logits.size(1));
+    const Tensor asked = trace.positions.narrow(1, cotangents.first_step, cotangents.logits.size(1))
+                             .unflatten(1, {-1, cotangents.together})
+                             .amax(-1);
     Tensor rows = asked + 1 - trace.first_changed.unsqueeze(1);
     if (trace.source.defined() && of_source) rows = rows + trace.source_lengths.unsqueeze(1);
     work_.backward_rows += rows.masked_fill(asked < 0, 0).sum().item<std::int64_t>();
