@@ -47,7 +47,7 @@ struct GenerationConfig {
   std::optional<TokenIds> suppress_tokens;             ///< ids that are not generated
   std::optional<TokenIds> begin_suppress_tokens;       ///< ids that do not come first
   std::optional<std::int64_t> forced_bos_token_id;  ///< comes first behind a text of one token, such as a start token
-  std::optional<TokenIds> forced_eos_token_id;      ///< one of these comes where the length is reached
+  std::optional<TokenIds> forced_eos_token_id;      ///< one of these comes where the length is reached; empty: none
   std::optional<bool> renormalize_logits;  ///< make probabilities of what is left after all else; default: false
 
   bool operator==(const GenerationConfig&) const = default;

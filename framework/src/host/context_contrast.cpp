@@ -59,6 +59,7 @@ TokenIds generated(const ContextTask& task, const ReadTexts& without, const std:
   next.max_new_tokens = 1;
   next.max_length = next.min_length = {};
   next.min_new_tokens = 0;
+  next.forced_eos_token_id = TokenIds();  // the end of the text is not what is asked for
   std::vector<InputText> inputs;
   std::vector<std::size_t> wanted;
   std::vector<TokenIds> ids, sources;

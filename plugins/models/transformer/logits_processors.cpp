@@ -123,7 +123,7 @@ LogitsProcessors::LogitsProcessors(const GenerationConfig& config, std::int64_t 
     add([bos = TokenIds{*config.forced_bos_token_id}](const TokenIds& ids, const Tensor& scores) {
       if (ids.size() == 1) force_tokens(scores, bos);
     });
-  if (config.forced_eos_token_id)
+  if (config.forced_eos_token_id && !config.forced_eos_token_id->empty())
     add([limit, forced = *config.forced_eos_token_id](const TokenIds& ids, const Tensor& scores) {
       if (std::ssize(ids) == limit - 1) force_tokens(scores, forced);
     });
