@@ -18,6 +18,20 @@ AttributionSpec forced_or_not(AttributionSpec spec, bool forced) {
   return spec;
 }
 
+/// The chain that is asked for; else the default one, not normalised: a score doesn't depend on what stands beside the
+/// context, and so it is in the reference toolkit.
+std::vector<Choice> aggregation_of(const AttributionSpec& spec, const AttributionOutput& output) {
+  if (spec.aggregation) return *spec.aggregation;
+  std::vector<Choice> chain = default_aggregation(output);
+  for (Choice& stage : chain) {
+    Value::Map params = stage.params.is_null() ? Value::Map() : stage.params.as_map();
+    std::erase_if(params, [](const auto& param) { return param.first == "normalize"; });
+    params.emplace_back("normalize", Value(false));
+    stage.params = Value(std::move(params), stage.params.mark());
+  }
+  return chain;
+}
+
 /// What `written` writes of the ids up to a position, or where that is nothing, of the one there alone.
 std::string text_up_to(const ContextTask& task, TokenIds ids) {
   const Tokenizer& tokenizer = task.model.tokenizer().on(Side::target);
@@ -115,8 +129,8 @@ void CueAttribution::attribute_some(const AttributionSpec& spec, const std::vect
                        .progress = {},
                        .warn = options.listener.warn};
   if (progress) how.progress = [&](std::int64_t now, std::int64_t) { progress(done + now, all); };
-  const AttributionOutput output =
-      aggregated(host_, attribute(task_.model, host_, texts, spec, how), spec.aggregation, read_other_result);
+  const AttributionOutput raw = attribute(task_.model, host_, texts, spec, how);
+  const AttributionOutput output = aggregated(host_, raw, aggregation_of(spec, raw), read_other_result);
   for (std::size_t i = 0; i < places.size(); ++i) extract(output.sequences[i], result_.selected[places[i]]);
   if (options.show) options.show("context cues", output);
 }
