@@ -44,6 +44,23 @@ TEST_F(LayerMethods, DeepLiftIsCompleteWhereTheActivationIsAllThatBends) {
   EXPECT_TRUE(near(total(attribute(source, "deeplift")), score_difference(source), 1e-5, 1e-5));
 }
 
+/// A net in which nothing bends, and whose unknown token has a zero embedding.
+class LinearModel final : public testing::FakeModel {
+ public:
+  Tensor embed(const Tensor& ids, Side side) const override {
+    return FakeModel::embed(ids, side) * (ids != *tokenizer().special_ids().unknown).unsqueeze(-1);
+  }
+  Tensor activated(const Tensor& before) const override { return before; }
+};
+
+TEST_F(LayerMethods, DeepLiftOfALinearNetIsGradientTimesInput) {
+  const LinearModel linear;
+  const auto logit = testing::built_plugins().make_step_function(testing::choice("logit"));
+  const Problem texts(linear, *logit, {testing::fake_sequence({3, 7, 2, 9, 4, 6}, {3, 6})}, {});
+  EXPECT_TRUE(near(texts.baseline_embeddings(Side::target), at::zeros_like(texts.embeddings(Side::target)), 0, 0));
+  EXPECT_TRUE(near(attribute(texts, "deeplift").target, attribute(texts, "input_x_gradient").target, 1e-5, 1e-6));
+}
+
 TEST_F(LayerMethods, DeepLiftOfTheReferenceLeavesWhatIsNoReLU) {
   const Problem decoder = problem();
   const Attribution got = attribute(decoder, "deeplift", {{"compat", text("reference")}});

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "methods/problem_fixture.h"
+#include "support/additive_model.h"
 
 namespace whence {
 namespace {
@@ -124,13 +125,14 @@ TEST_F(PerturbationMethods, ShapleyFamilyIsEfficient) {
           << method << ", " << samples;
 }
 
-TEST_F(PerturbationMethods, AnAdditiveScoreIsLeaveOneOut) {
-  // With erased or replaced rows the fake model's logit is no sum, so a unit alone is the additive game.
-  const Problem texts = single("logit");
-  const Value::Map one{{"units", text("span")}, {"spans", Value(Value::List{text("t7")})}};
-  const Tensor expected = row(attribute(texts, "leave_one_out", one));
+TEST_F(PerturbationMethods, ShapleyValuesOfAnAdditiveScoreAreLeaveOneOut) {
+  const testing::AdditiveModel additive;
+  score_ = testing::built_plugins().make_step_function(testing::choice("logit"));
+  const Problem texts(additive, *score_, {testing::fake_sequence({3, 7, 2, 9, 4, 6, 5}, {5, 7})}, {});
+  const Tensor expected = attribute(texts, "leave_one_out", tokens({}, "zero")).target;
+  EXPECT_EQ((expected.select(2, 1) != 0).sum().item<std::int64_t>(), 6);
   for (const char* method : {"kernel_shap", "permutation_shapley", "owen"})
-    EXPECT_TRUE(near(row(attribute(texts, method, one)), expected, 1e-5, 1e-6)) << method;
+    EXPECT_TRUE(near(attribute(texts, method, tokens({}, "zero")).target, expected, 1e-5, 1e-6)) << method;
 }
 
 TEST_F(PerturbationMethods, DoNotDependOnTheBatch) {

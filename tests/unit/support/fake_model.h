@@ -96,7 +96,7 @@ class FakeModel : public Model, public ValueZeroing, public BlockDecomposition, 
     if (trace->source.defined() && begin == 0)
       trace->average = trace->average + at::matmul(visible_source(inputs, trace->average.size(1)), trace->source);
     trace->before = begin > 1 ? trace->target : at::matmul(trace->average, mix_);
-    trace->state = begin > 1 ? trace->target : at::tanh(trace->before);
+    trace->state = begin > 1 ? trace->target : activated(trace->before);
     const Tensor logits = at::matmul(trace->state, head_);
     const Tensor& positions = request.positions;
     const Tensor rows =
@@ -147,6 +147,9 @@ class FakeModel : public Model, public ValueZeroing, public BlockDecomposition, 
     }
     return gradients;
   }
+
+  /// What stands between the two passes.
+  virtual Tensor activated(const Tensor& before) const { return at::tanh(before); }
 
   /// The head reads what comes out of the second pass.
   Tensor final_states(const Tensor& states) const override { return states; }
