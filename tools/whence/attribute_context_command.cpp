@@ -59,6 +59,7 @@ ContextAttribution attributed(const Arguments& arguments, const Session& session
   ConsoleListener listener(arguments);
   options.listener = listener.listener();
   const host::LoadedModel loaded = host::load_model(session.host, experiment);
+  host::warn_of_checkpoint(loaded, experiment.model_path, options.listener.warn);
   options.find_aligner = host::Aligners(session.host, experiment, *loaded.model);
   return host::attribute_context(*loaded.model, session.host, input, *experiment.context, experiment.generation,
                                  options);

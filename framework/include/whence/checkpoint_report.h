@@ -24,6 +24,14 @@ struct TensorUse {
   std::vector<std::string> missing;  ///< needed, but not stored
 };
 
+/// What a checkpoint says of its computation that its model does not heed, each as "key: value".
+struct UnreadSettings {
+  /// `Model::query` of it points to one.
+  static constexpr std::string_view kCapability = "whence.unread_settings/1";
+
+  std::vector<std::string> settings;
+};
+
 /// The tensors that are stored as one type.
 struct StoredTensors {
   std::string type;          ///< "F32", "BF16", "Q4_1"...

@@ -4,6 +4,7 @@
 
 #include "host/search_path.h"
 #include "host/yaml.h"
+#include "whence/checkpoint_report.h"
 
 namespace whence::host {
 namespace {
@@ -99,6 +100,20 @@ LoadedModel load_model(const PluginHost& host, const std::string& path, const st
   }
   throw ModelError(path + ": no model plugin recognises this checkpoint (asked: " + joined(candidates) +
                    "); expected one of a known architecture");
+}
+
+void warn_of_checkpoint(const LoadedModel& loaded, const std::string& path,
+                        const std::function<void(const std::string&)>& warn) {
+  for (const std::string& error : loaded.broken_architectures) warn("passed over: " + error);
+  const auto say = [&](const std::vector<std::string>& list, const std::string& what) {
+    if (!list.empty())
+      warn(path + ": " + std::to_string(list.size()) + " of the checkpoint's " + what + " are not used, such as '" +
+           list.front() + "'; 'whence doctor' lists them");
+  };
+  if (const auto* use = static_cast<const TensorUse*>(loaded.model->query(TensorUse::kCapability)))
+    say(use->unused, "tensors");
+  if (const auto* unread = static_cast<const UnreadSettings*>(loaded.model->query(UnreadSettings::kCapability)))
+    say(unread->settings, "settings");
 }
 
 }  // namespace whence::host

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,11 @@ std::vector<std::string> model_plugins(const Catalogue& catalogue, const std::st
 /// among them.
 LoadedModel load_model(const PluginHost& host, const std::string& path, const std::optional<std::string>& plugin = {},
                        const LoadOptions& options = {});
+
+/// Says what may make the numbers of a checkpoint wrong: tensors and settings that its model does not use, and
+/// architecture files that were passed over.
+void warn_of_checkpoint(const LoadedModel& loaded, const std::string& path,
+                        const std::function<void(const std::string&)>& warn);
 
 /// The architecture files on the search path, sorted by name; the first of a name wins.
 std::vector<std::filesystem::path> architecture_files();

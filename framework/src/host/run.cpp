@@ -13,7 +13,6 @@
 #include "host/run_directory.h"
 #include "host/run_manifest.h"
 #include "host/yaml.h"
-#include "whence/checkpoint_report.h"
 #include "whence/context_json.h"
 #include "whence/draws_granularity.h"
 #include "whence/generation_options.h"
@@ -157,24 +156,13 @@ AttributeOptions attribute_options(const Experiment& experiment, Progress progre
           experiment.seed,       std::move(progress),         std::move(warn)};
 }
 
-/// Numbers of a model that lacks some of its tensors may be wrong.
-void warn_of_unused_tensors(const Model& model, const std::string& path, const Notice& warn) {
-  const auto* use = static_cast<const TensorUse*>(model.query(TensorUse::kCapability));
-  if (!use || use->unused.empty()) return;
-  warn(path + ": " + std::to_string(use->unused.size()) + " of the checkpoint's tensors are not used, such as '" +
-       use->unused.front() + "'; 'whence doctor' lists them");
-}
-
 PreparedRun prepare(const PluginHost& host, const Experiment& experiment, const RunListener& listener,
                     LoadedModel loaded) {
   if (!loaded.model) try_every_plugin(host, experiment);
   PreparedRun run;
   run.loaded = loaded.model ? std::move(loaded) : load_model(host, experiment);
   run.load_seconds = run.loaded.seconds;
-  if (listener.warn) {
-    for (const std::string& error : run.loaded.broken_architectures) listener.warn("passed over: " + error);
-    warn_of_unused_tensors(*run.loaded.model, experiment.model_path, listener.warn);
-  }
+  if (listener.warn) warn_of_checkpoint(run.loaded, experiment.model_path, listener.warn);
   if (experiment.context) return run;  // generates as it goes
   Stopwatch watch;
   run.texts = prepare_sequences(*run.loaded.model, experiment.inputs, experiment.generation,

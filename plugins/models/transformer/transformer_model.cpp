@@ -19,6 +19,7 @@
 #include "pass_layout.h"
 #include "stack_weights.h"
 #include "text_generation.h"
+#include "unread_settings.h"
 #include "value_zeroing_pass.h"
 #include "weight_policy.h"
 #include "whence/error.h"
@@ -145,6 +146,7 @@ TransformerModel::TransformerModel(const Checkpoint& checkpoint, const ModelRequ
   const WeightBytes bytes = weight_bytes(config, policy);
   const DecoderConfig& decoder = config.decoder;
   tensor_use_ = reader.use();
+  unread_settings_.settings = unread_settings(checkpoint.architecture(), checkpoint.hyper_parameters());
 
   info_.kind = checkpoint.architecture().kind;
   info_.name = checkpoint.name();
@@ -600,6 +602,7 @@ Work TransformerModel::work() const {
 
 const void* TransformerModel::query(std::string_view capability) const {
   if (capability == TensorUse::kCapability) return &tensor_use_;
+  if (capability == UnreadSettings::kCapability) return &unread_settings_;
   if (capability == BlockDecomposition::kCapability) return static_cast<const BlockDecomposition*>(this);
   if (capability == FinalStates::kCapability) return static_cast<const FinalStates*>(this);
   if (capability == ChatTemplate::kCapability) return chat_template_.get();

@@ -39,7 +39,7 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
   StreamDirections directions(const Inputs& inputs, const Tensor& positions,
                               const std::function<Tensor(const Tensor& logits)>& cotangents) const override;
   Work work() const override;
-  /// Offers TensorUse, BlockDecomposition, FinalStates, ValueZeroing and, where the checkpoint has one, ChatTemplate.
+  /// Offers TensorUse, UnreadSettings, BlockDecomposition, FinalStates, ValueZeroing and, where the checkpoint has one, ChatTemplate.
   const void* query(std::string_view capability) const override;
 
  private:
@@ -77,6 +77,7 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
   std::unique_ptr<Stack<float>> encoder_;  // null for decoder-only models
   std::unique_ptr<Decoder<float>> decoder_;
   TensorUse tensor_use_;
+  UnreadSettings unread_settings_;
   std::string no_generation_;  ///< why the model cannot generate as its checkpoint says, or empty
   ModelInfo info_;
   struct Counters {

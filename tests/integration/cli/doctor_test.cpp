@@ -117,6 +117,25 @@ TEST(DoctorOfACheckpoint, ReturnsTheStatusOfTheFirstProblem) {
       << unread.out;
 }
 
+TEST(UnreadSettings, AreAWarningWhereTextsAreAttributed) {
+  const TemporaryFolder folder;
+  fs::copy(kTinyModel, folder.path());
+  auto config = read_json(fs::path(kTinyModel) / "config.json");
+  config["logit_scale"] = 3;
+  folder.write("config.json", config.dump());
+  const std::string place = folder.path().string();
+  const std::string warning =
+      place + ": 1 of the checkpoint's settings are not used, such as 'logit_scale: 3'; 'whence doctor' lists them";
+  const Outcome made = whence_tool({"attribute", "-m", place, "-i", "The", "-g", "The nurse", "--hide"});
+  EXPECT_EQ(made.status, 0) << made.err;
+  EXPECT_NE(made.err.find(warning), std::string::npos) << made.err;
+  const Outcome in_context = whence_tool({"attribute-context", "-m", place, "--input-current-text", "The",
+                                          "--output-current-text", "nurse", "--no-show-viz"});
+  EXPECT_NE(in_context.err.find(warning), std::string::npos) << in_context.err;
+  const Outcome whole = whence_tool({"attribute", "-m", kTinyModel, "-i", "The", "-g", "The nurse", "--hide"});
+  EXPECT_EQ(whole.err.find("not used"), std::string::npos) << whole.err;
+}
+
 /// Without the biases that its configuration promises.
 TEST(UnusedTensors, AreAWarningWhereTextsAreAttributed) {
   const TemporaryFolder folder;
