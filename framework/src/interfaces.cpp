@@ -1,5 +1,6 @@
 // Key functions of the SDK's interfaces: destructors live here so that every type has one type_info and one vtable.
 #include "whence/aggregator.h"
+#include "whence/backward_rule_check.h"
 #include "whence/chat_template.h"
 #include "whence/checkpoint_report.h"
 #include "whence/context_renderer.h"
@@ -30,6 +31,8 @@ Method::~Method() = default;
 const void* Method::query(std::string_view) const { return nullptr; }
 
 ContextRenderer::~ContextRenderer() = default;
+
+BackwardRuleCheck::~BackwardRuleCheck() = default;
 
 Metric::~Metric() = default;
 const void* Metric::query(std::string_view) const { return nullptr; }

@@ -355,6 +355,30 @@ AttributionPlan plan_attribution(const Model& model, const PluginHost& host, con
   return {.work = counting.work(), .tensor_bytes = peak.bytes(), .at_most = making.may_stop_early};
 }
 
+void require_served(const Model& model, const PluginHost& host, const AttributionSpec& spec,
+                    const AttributeOptions& options) {
+  if (host.make_method(spec.method)->query(kOpenEnded)) return;
+  // The shortest text with a step. Tokens mean nothing to what only counts.
+  const auto tokens = [&](Side side, std::int64_t count) {
+    return std::vector<Token>(static_cast<std::size_t>(count), {model.tokenizer().on(side).token(0).value_or(""), 0});
+  };
+  PreparedText text;
+  text.sequence.id = "0";
+  text.sequence.target = tokens(Side::target, 2);
+  if (model.info().kind == ModelKind::encoder_decoder) text.sequence.source = tokens(Side::source, 1);
+  text.sequence.steps = {1, 2};
+  text.sequence.contrast = Contrast{.source = text.sequence.source, .target = text.sequence.target, .positions = {1}};
+  AttributeOptions quiet = options;
+  quiet.progress = {};
+  quiet.warn = {};
+  const CountingModel counting(model);
+  try {
+    make(counting, host, {text}, spec, quiet);
+  } catch (const InputError&) {
+    // What this text lacks others may have.
+  }
+}
+
 void try_plugins(const PluginHost& host, const AttributionSpec& spec) {
   make_tools(host, spec);
   if (spec.aggregation)

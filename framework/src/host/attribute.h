@@ -78,6 +78,11 @@ struct AttributionPlan {
 AttributionPlan plan_attribution(const Model& model, const PluginHost& host, const std::vector<PreparedText>& texts,
                                  const AttributionSpec& spec, const AttributeOptions& options = {});
 
+/// Finds out before any text is generated whether the model can serve an attribution: what cannot be done with the
+/// shortest text cannot be done with any. Throws what `attribute` throws for it.
+void require_served(const Model& model, const PluginHost& host, const AttributionSpec& spec,
+                    const AttributeOptions& options = {});
+
 /// Makes every plugin that the attribution names, so that one that cannot be used is found before long work. Throws
 /// what `attribute` and `aggregated` throw for it.
 void try_plugins(const PluginHost& host, const AttributionSpec& spec);

@@ -163,6 +163,8 @@ PreparedRun prepare(const PluginHost& host, const Experiment& experiment, const 
   run.loaded = loaded.model ? std::move(loaded) : load_model(host, experiment);
   run.load_seconds = run.loaded.seconds;
   if (listener.warn) warn_of_checkpoint(run.loaded, experiment.model_path, listener.warn);
+  for (const AttributionSpec& spec : experiment.attributions)
+    require_served(*run.loaded.model, host, spec, attribute_options(experiment));
   if (experiment.context) return run;  // generates as it goes
   Stopwatch watch;
   run.texts = prepare_sequences(*run.loaded.model, experiment.inputs, experiment.generation,

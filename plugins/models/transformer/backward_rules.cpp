@@ -74,29 +74,34 @@ bool has_gates(const std::vector<const StackConfig*>& stacks) {
   });
 }
 
-DecoderRules read_rules(const std::vector<BackwardRule>& rules, const std::vector<const StackConfig*>& stacks,
-                        const PassTrace* reference) {
-  DecoderRules result;
+void check_rules(const std::vector<BackwardRule>& rules, const std::vector<const StackConfig*>& stacks) {
   std::set<std::string> seen;
   for (const BackwardRule& rule : rules) {
     check_names(rule);
     if (!seen.insert(rule.operation).second)
       throw ConfigError("backward rules: two rules for the operation " + rule.operation + "; give one");
-    if (rule.rule == kGradient) continue;
-    if (rule.operation == "gate_product" && !has_gates(stacks))
+    if (rule.rule != kGradient && rule.operation == "gate_product" && !has_gates(stacks))
       throw ConfigError("backward rule " + rule.rule +
                         " of gate_product: the feed-forward networks of the model have no gates; leave the rule out");
+    if (rule.rule == kDeepLift && has_experts(stacks))
+      throw ConfigError(
+          "backward rule deeplift of activation: tokens of the model choose among experts, and a reference may choose "
+          "others, so that there is no slope between them; use the rule gradient");
+  }
+}
+
+DecoderRules read_rules(const std::vector<BackwardRule>& rules, const std::vector<const StackConfig*>& stacks,
+                        const PassTrace* reference) {
+  check_rules(rules, stacks);
+  DecoderRules result;
+  for (const BackwardRule& rule : rules) {
+    if (rule.rule == kGradient) continue;
     if (rule.operation == "norm") result.frozen_norms = true;
     if (rule.rule == kTempered) result.attention.softmax_temperature = temperature_of(rule);
     if (rule.operation == "softmax") result.attention.frozen_softmax = rule.rule == kFrozen;
     if (rule.operation == "attention_product") result.attention.product_factor = factor_of(rule);
     if (rule.operation == "gate_product") result.gate_factor = factor_of(rule);
     if (rule.rule == kDeepLift) {
-      if (has_experts(stacks))
-        throw ConfigError(
-            "backward rule deeplift of activation: tokens of the model choose among experts, and a reference may "
-            "choose "
-            "others, so that there is no slope between them; use the rule gradient");
       if (!reference)
         throw ConfigError(
             "backward rule deeplift of activation: there is no reference pass; give the traced pass "

@@ -495,10 +495,7 @@ Gradients TransformerModel::carry(const Forward& forward, const Cotangents& give
       throw std::invalid_argument("a reference pass must be a traced pass of this model over the same rows");
     reference = &other->pass;
   }
-  std::vector<const StackConfig*> stacks;
-  if (encoder_) stacks.push_back(&encoder_->config());
-  stacks.push_back(&decoder_->config());
-  const DecoderRules rules = read_rules(request.rules, stacks, reference);
+  const DecoderRules rules = read_rules(request.rules, stacks(), reference);
   AttentionVisitor attentions;
   if (request.attentions) {
     if (trace->shared) throw std::invalid_argument("attentions are shown of whole texts, not behind a shared prefix");
@@ -595,6 +592,17 @@ void TransformerModel::zero_values(const Inputs& inputs, const ValueZeroing::Req
   counters_.forward_rows += rows;
 }
 
+std::vector<const StackConfig*> TransformerModel::stacks() const {
+  std::vector<const StackConfig*> stacks;
+  if (encoder_) stacks.push_back(&encoder_->config());
+  stacks.push_back(&decoder_->config());
+  return stacks;
+}
+
+void TransformerModel::check_rules(const std::vector<BackwardRule>& rules) const {
+  transformer::check_rules(rules, stacks());
+}
+
 Work TransformerModel::work() const {
   return {counters_.forward_passes, counters_.backward_passes, counters_.forward_rows, counters_.head_rows,
           counters_.backward_rows};
@@ -604,6 +612,7 @@ const void* TransformerModel::query(std::string_view capability) const {
   if (capability == TensorUse::kCapability) return &tensor_use_;
   if (capability == UnreadSettings::kCapability) return &unread_settings_;
   if (capability == BlockDecomposition::kCapability) return static_cast<const BlockDecomposition*>(this);
+  if (capability == BackwardRuleCheck::kCapability) return static_cast<const BackwardRuleCheck*>(this);
   if (capability == FinalStates::kCapability) return static_cast<const FinalStates*>(this);
   if (capability == ChatTemplate::kCapability) return chat_template_.get();
   if (capability == ValueZeroing::kCapability) return static_cast<const ValueZeroing*>(this);

@@ -6,6 +6,7 @@
 #include "checkpoint.h"
 #include "decoder.h"
 #include "decomposition_pass.h"
+#include "whence/backward_rule_check.h"
 #include "whence/block_decomposition.h"
 #include "whence/checkpoint_report.h"
 #include "whence/final_states.h"
@@ -15,7 +16,11 @@
 namespace whence::transformer {
 
 /// A model of the transformer engine: a decoder, with or without an encoder that reads a source.
-class TransformerModel : public Model, public ValueZeroing, public BlockDecomposition, public FinalStates {
+class TransformerModel : public Model,
+                         public ValueZeroing,
+                         public BlockDecomposition,
+                         public FinalStates,
+                         public BackwardRuleCheck {
  public:
   /// Reads the tokenizer and the small weights; matrices are unpacked when they are first used. Throws ModelError.
   TransformerModel(const Checkpoint& checkpoint, const ModelRequest& request);
@@ -38,11 +43,15 @@ class TransformerModel : public Model, public ValueZeroing, public BlockDecompos
                  const BlockDecomposition::Visitor& visit) const override;
   StreamDirections directions(const Inputs& inputs, const Tensor& positions,
                               const std::function<Tensor(const Tensor& logits)>& cotangents) const override;
+  void check_rules(const std::vector<BackwardRule>& rules) const override;
   Work work() const override;
-  /// Offers TensorUse, UnreadSettings, BlockDecomposition, FinalStates, ValueZeroing and, where the checkpoint has one, ChatTemplate.
+  /// Offers TensorUse, UnreadSettings, BlockDecomposition, BackwardRuleCheck, FinalStates, ValueZeroing and, where the
+  /// checkpoint has one, ChatTemplate.
   const void* query(std::string_view capability) const override;
 
  private:
+  /// The encoder's, if there is one, and the decoder's.
+  std::vector<const StackConfig*> stacks() const;
   /// From cotangents [B,T',V] of logits or, `of_states`, [B,T',D] of the states behind the final norm.
   Gradients carry(const Forward& forward, const Cotangents& given, const PullBackRequest& request,
                   bool of_states) const;
