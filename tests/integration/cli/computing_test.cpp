@@ -30,6 +30,39 @@ std::string experiment(const TemporaryFolder& folder, const std::string& attribu
 /// The method that has no plan.
 constexpr std::string_view kOpenEnded = "reagent";
 
+TEST(Refusals, ComeBeforeTextsAreGeneratedAndBeforePlans) {
+  const std::string experts = WHENCE_TEST_DATA "/models/architectures/mixtral";
+  const std::string no_slope =
+      "backward rule deeplift of activation: tokens of the model choose among experts, and a reference may choose "
+      "others, so that there is no slope between them; use the rule gradient";
+  const std::vector<std::vector<std::string>> refused{
+      {"-m", experts, "-i", "w5 w7", "-a", "deeplift"},
+      {"-m", kTinyModel, "-i", "The nurse", "--attribution-kwargs", "{\"target_layer\": 9}"},
+      {"-m", kTinyModel, "-i", "The nurse", "--step-scores", "mc_dropout_prob_avg"}};
+  for (std::vector<std::string> words : refused) {
+    words.insert(words.begin(), "attribute");
+    const Outcome made = whence_tool(words);
+    EXPECT_EQ(made.status, 2) << made.err;
+    EXPECT_EQ(made.err.find("generating"), std::string::npos) << made.err;
+    EXPECT_EQ(made.out, "");
+  }
+  const Outcome plan =
+      whence_tool({"attribute", "-m", experts, "-i", "w5 w7", "-g", "w5 w7 w9", "-a", "deeplift", "--plan"});
+  EXPECT_EQ(plan.status, 2);
+  EXPECT_NE(plan.err.find(no_slope), std::string::npos) << plan.err;
+
+  const TemporaryFolder folder;
+  const std::string file = folder
+                               .write("e.yaml", "model: " + experts +
+                                                    "\ninputs: {text: w5 w7, generated: w5 w7 w9}\nattributions: "
+                                                    "[integrated_gradients, deeplift]\noutput_dir: out\n")
+                               .string();
+  const Outcome run = whence_tool({"run", file});
+  EXPECT_EQ(run.status, 2);
+  EXPECT_NE(run.err.find(no_slope), std::string::npos) << run.err;
+  EXPECT_EQ(run.err.find("integrated_gradients:"), std::string::npos) << "work was done before: " << run.err;
+}
+
 TEST(Plan, IsWhatIsDoneForEveryMethod) {
   const TemporaryFolder folder;
   std::string methods;
