@@ -37,7 +37,7 @@ class ContextPage {
       page_ += wrap("cues, marked as [token](score): |score| ≥ " + rule_text(rule_) + " of a token's scores", columns_);
     page_ += "\n";
     if (result_.input_context) draw_text("input context", result_.input_context->text);
-    draw_text("input", result_.input_current);
+    if (!result_.input_current.empty()) draw_text("input", result_.input_current);
     if (result_.output_context) draw_text("output context", result_.output_context->text);
     draw_text("output", result_.output_current);
     for (std::size_t i = 0; i < result_.selected.size(); ++i) draw_selected(i);
