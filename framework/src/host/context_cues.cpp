@@ -61,7 +61,7 @@ class CueAttribution {
   /// Attributes some of the selected tokens together.
   void attribute_some(const AttributionSpec& spec, const std::vector<PreparedText>& texts,
                       const std::vector<std::size_t>& places, std::int64_t done, const Progress& progress);
-  void extract(const SequenceAttribution& attribution, ContextSensitiveToken& token) const;
+  void extract(const SequenceAttribution& attribution, const Sequence& text, ContextSensitiveToken& token) const;
   CueScores cues(const Tensor& scores, std::size_t expected, const std::vector<std::int64_t>& rows,
                  const ContextText& context) const;
 
@@ -104,16 +104,16 @@ CueScores CueAttribution::cues(const Tensor& scores, std::size_t expected, const
   return cues;
 }
 
-void CueAttribution::extract(const SequenceAttribution& attribution, ContextSensitiveToken& token) const {
-  if (result_.input_context) {
-    const bool source = with_.source.has_value();
-    token.input_cues = cues(source ? attribution.source_attributions : attribution.target_attributions,
-                            source ? with_tokens_.source.size() : attribution.target.size(), with_.input_context_rows,
-                            *result_.input_context);
-  }
+void CueAttribution::extract(const SequenceAttribution& attribution, const Sequence& text,
+                             ContextSensitiveToken& token) const {
+  if (result_.input_context)
+    token.input_cues = with_.source ? cues(attribution.source_attributions, text.source.size(),
+                                           with_.input_context_rows, *result_.input_context)
+                                    : cues(attribution.target_attributions, text.target.size(),
+                                           with_.input_context_rows, *result_.input_context);
   if (result_.output_context)
-    token.output_cues = cues(attribution.target_attributions, attribution.target.size(), with_.output_context_rows,
-                             *result_.output_context);
+    token.output_cues =
+        cues(attribution.target_attributions, text.target.size(), with_.output_context_rows, *result_.output_context);
 }
 
 void CueAttribution::attribute_some(const AttributionSpec& spec, const std::vector<PreparedText>& texts,
@@ -131,7 +131,8 @@ void CueAttribution::attribute_some(const AttributionSpec& spec, const std::vect
   if (progress) how.progress = [&](std::int64_t now, std::int64_t) { progress(done + now, all); };
   const AttributionOutput raw = attribute(task_.model, host_, texts, spec, how);
   const AttributionOutput output = aggregated(host_, raw, aggregation_of(spec, raw), read_other_result);
-  for (std::size_t i = 0; i < places.size(); ++i) extract(output.sequences[i], result_.selected[places[i]]);
+  for (std::size_t i = 0; i < places.size(); ++i)
+    extract(output.sequences[i], texts[i].sequence, result_.selected[places[i]]);
   if (options.show) options.show("context cues", output);
 }
 
