@@ -1,5 +1,7 @@
 #include "whence/value.h"
 
+#include <algorithm>
+
 namespace whence {
 
 Value::Value(std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Map> data, Mark mark)

@@ -6,7 +6,22 @@
 namespace whence::cli {
 namespace {
 
-Value to_value(const nlohmann::ordered_json& json, const Mark& place) {
+/// Where values are taken from; `root` is the place of the text.
+struct Places {
+  JsonPlaces kind;
+  std::string root;
+
+  std::string of_member(const std::string& place, const std::string& key) const {
+    if (kind == JsonPlaces::whole) return place;
+    return place == root ? key : place + "." + key;
+  }
+  std::string of_item(const std::string& place, std::size_t index) const {
+    return kind == JsonPlaces::whole ? place : place + "[" + std::to_string(index) + "]";
+  }
+};
+
+Value to_value(const nlohmann::ordered_json& json, const std::string& where, const Places& places) {
+  const Mark place{where, 0, 0};
   switch (json.type()) {
     case nlohmann::json::value_t::boolean:
       return Value(json.get<bool>(), place);
@@ -22,12 +37,13 @@ Value to_value(const nlohmann::ordered_json& json, const Mark& place) {
       return Value(json.get<std::string>(), place);
     case nlohmann::json::value_t::array: {
       Value::List list;
-      for (const auto& item : json) list.push_back(to_value(item, place));
+      for (const auto& item : json) list.push_back(to_value(item, places.of_item(where, list.size()), places));
       return Value(std::move(list), place);
     }
     case nlohmann::json::value_t::object: {
       Value::Map map;
-      for (const auto& [key, item] : json.items()) map.emplace_back(key, to_value(item, place));
+      for (const auto& [key, item] : json.items())
+        map.emplace_back(key, to_value(item, places.of_member(where, key), places));
       return Value(std::move(map), place);
     }
     default:
@@ -55,11 +71,14 @@ struct ToJson {
 
 }  // namespace
 
-Value parse_json(const std::string& text, const std::string& place) {
+Value parse_json(const std::string& text, const std::string& place, JsonPlaces kind) {
+  constexpr int kDeepest = 64;  // each level takes a part of the stack
   std::vector<std::set<std::string>> keys;
-  const auto refuse_repeated_keys = [&](int, nlohmann::json::parse_event_t event,
-                                        const nlohmann::ordered_json& parsed) {
+  const auto check = [&](int depth, nlohmann::json::parse_event_t event, const nlohmann::ordered_json& parsed) {
     using Event = nlohmann::json::parse_event_t;
+    if (depth > kDeepest)
+      throw ConfigError(place + ": lists and objects lie in each other more than " + std::to_string(kDeepest) +
+                        " deep; expected fewer levels");
     if (event == Event::object_start) keys.emplace_back();
     if (event == Event::object_end) keys.pop_back();
     if (event == Event::key && !keys.back().insert(parsed.get<std::string>()).second)
@@ -67,7 +86,7 @@ Value parse_json(const std::string& text, const std::string& place) {
     return true;
   };
   try {
-    return to_value(nlohmann::ordered_json::parse(text, refuse_repeated_keys), {place, 0, 0});
+    return to_value(nlohmann::ordered_json::parse(text, check), place, {kind, place});
   } catch (const nlohmann::json::exception& error) {
     throw ConfigError(place + ": no valid JSON: " + error.what() + "; write for instance '{\"n_steps\": 20}'");
   }

@@ -9,6 +9,7 @@
 #include "host/context_rendering.h"
 #include "host/context_run.h"
 #include "host/evaluation.h"
+#include "host/generation_record.h"
 #include "host/guard.h"
 #include "host/run_directory.h"
 #include "host/run_manifest.h"
@@ -210,9 +211,7 @@ ComputedRun compute(const PluginHost& host, const Experiment& experiment, const 
   for (const AttributionSpec& spec : experiment.attributions) {
     const AttributeOptions options = attribute_options(experiment, phase(listener, spec.name), listener.warn);
     NamedOutput result{spec, attribute(*run.loaded.model, host, run.texts, spec, options)};
-    for (auto& [key, value] : result.output.info)
-      if (key == "generation_args")
-        value = generation_options(resolved_generation(experiment.generation, run.loaded.model->info()));
+    record_generation(experiment.generation, run.loaded.model->info(), result.output);
     run.outputs.push_back(std::move(result));
   }
   if (experiment.context)
