@@ -30,6 +30,7 @@ Command reproduce_command();
 Command compare_command();
 Command evaluate_command();
 Command doctor_command();
+Command serve_command();
 
 /// Every command, in the order of the help.
 const std::vector<Command>& commands();
