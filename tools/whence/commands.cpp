@@ -9,7 +9,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> kCommands{
       attribute_command(), attribute_context_command(), run_command(),      view_command(),
       list_command(),      describe_command(),          validate_command(), reproduce_command(),
-      compare_command(),   evaluate_command(),          doctor_command(), serve_command()};
+      compare_command(),   evaluate_command(),          doctor_command(),   serve_command()};
   return kCommands;
 }
 

@@ -1,11 +1,11 @@
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "command.h"
 #include "computing_options.h"
 #include "console.h"
 #include "host/run.h"
-#include "nlohmann/json.hpp"
 #include "serve/model_offer.h"
 #include "serve/server.h"
 #include "session.h"

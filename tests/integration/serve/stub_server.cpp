@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
                   .kept = 8,
                   .keep_time = std::chrono::seconds(60),
                   .work_time = std::chrono::seconds(3)});
-  const Api api({{{"model", R"({"name": "stub"})"}}, make_task, {"known.example"}}, queue);
+  const Api api({{{"model", R"({"name": "stub"})"}}, make_task, {"Known.Example"}}, queue);
   Server server(options, api, queue, [](const std::string& text) { std::cerr << text << std::endl; });
   std::cout << server.url() << std::endl;
   std::jthread connections([&] { server.run(); });

@@ -32,7 +32,7 @@ bool is_address(const std::string& name) {
 
 std::optional<Failure> refuse_foreign(const Request& request, const std::vector<std::string>& names) {
   const std::string name = host_name(request.host);
-  if (name != "localhost" && !is_address(name) && std::ranges::find(names, name) == names.end())
+  if (name != "localhost" && !is_address(name) && std::ranges::find(names, name, host_name) == names.end())
     return Failure{kForbidden, "Host",
                    "the request is for host '" + name +
                        "'; expected localhost, an address, or a name given with --allow-host when the server starts"};

@@ -15,7 +15,7 @@ struct Offer {
   /// JSON by the last part of its path below /api/: "model", "methods", "step-functions", "examples".
   std::map<std::string, std::string> documents;
   MakeTask make_task;
-  std::vector<std::string> host_names;  ///< that requests may be for, beside localhost and addresses; lower case
+  std::vector<std::string> host_names;  ///< that requests may be for, beside localhost and addresses
 };
 
 /// Answers requests, as openapi.json describes. [thread: that of the connections]
