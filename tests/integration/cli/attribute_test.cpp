@@ -211,4 +211,26 @@ TEST(View, NamesTheFileWhoseScoresAreNotTokenLevel) {
                "--renderer: " + what);
 }
 
+TEST(View, ShowsContextAttributions) {
+  const TemporaryFolder folder;
+  const std::string result = R"({"input_context": "sick", "input_context_tokens": ["sick"], "output_context": null,
+    "output_context_tokens": null, "output_current": "bed", "output_current_tokens": ["bed"], "cti_scores": [1.5],
+    "cci_scores": [{"cti_idx": 0, "cti_token": "bed", "cti_score": 1.5, "contextual_output": "bed",
+      "contrast_token": null, "contextless_output": null, "input_context_scores": [0.25],
+      "output_context_scores": null}]})";
+  const std::string file = folder.write("context.json", result).string();
+  const Outcome seen = whence_tool({"view", file});
+  EXPECT_EQ(seen.status, 0) << seen.err;
+  EXPECT_NE(seen.out.find("1 of 1 tokens depend on context"), std::string::npos) << seen.out;
+  EXPECT_NE(seen.out.find("[sick](0.25)"), std::string::npos) << seen.out;
+  for (const std::string renderer : {"html", "svg", "json"}) {
+    const std::string page = (folder.path() / renderer).string();
+    EXPECT_EQ(whence_tool({"view", file, "--renderer", renderer, "-o", page}).status, 0) << renderer;
+    EXPECT_TRUE(fs::exists(page));
+  }
+  expect_error(
+      whence_tool({"view", file, "--aggregators", "mean"}), 2,
+      "--aggregators: " + file + " is a context attribution, whose scores are aggregated already; leave it out");
+}
+
 }  // namespace
