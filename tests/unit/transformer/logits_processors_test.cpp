@@ -80,6 +80,8 @@ TEST(LogitsProcessors, ForceAndForbidTokensWhereTheOptionsSay) {
   eos.forced_eos_token_id = TokenIds{1, 3};
   expect(after(eos, {0, 2, 2}, 1, 4), {0, 1, 0, 1});
   expect(after(eos, {0, 2}, 1, 4), all);
+  eos.forced_eos_token_id = TokenIds();
+  expect(after(eos, {0, 2, 2}, 1, 4), all);
   GenerationConfig least;
   least.eos = TokenIds{0, 3};
   least.min_new_tokens = 2;
