@@ -371,6 +371,7 @@ void require_served(const Model& model, const PluginHost& host, const Attributio
   AttributeOptions quiet = options;
   quiet.progress = {};
   quiet.warn = {};
+  quiet.memory_bytes = 0;  // what the texts themselves need is said when they are known
   const CountingModel counting(model);
   try {
     make(counting, host, {text}, spec, quiet);
