@@ -67,6 +67,10 @@ class Page(unittest.TestCase):
         finally:
             self.browser.call("/frame", {"id": None})
 
+    def refused(self):
+        """The browser itself notes an answer of 422 on its console, once."""
+        self.assertIn("422", "".join(self.browser.complaints()))
+
     def watch_phases(self):
         self.browser.run("""
           window.seen = [];
@@ -76,8 +80,8 @@ class Page(unittest.TestCase):
     def test_context(self):
         self.open()
         self.assertIn("GPT2LMHeadModel", self.browser.text("h1"))
-        self.write("context", "a b c d")
-        self.write("current", "e f " + HOSTILE)
+        self.write("context", "w1 w2 w3 w4")
+        self.write("current", "w5 w6 " + HOSTILE)
         self.write("generation.max_new_tokens", "4")
         self.watch_phases()
         self.browser.click("#run")
@@ -101,13 +105,14 @@ class Page(unittest.TestCase):
         self.open()
         self.write("kind", "attribute")
         self.assertFalse(self.shown("[name='context']"))
-        self.write("text", "a b")
+        self.write("text", "w1 w2")
         self.write("method", "integrated_gradients")
         self.assertIn("n_steps", self.browser.text("#method-hint"))
-        self.write("method_parameters", "n_steps: 4, method: trapezoid")
+        self.write("method_parameters", "n_steps: 0")
         self.browser.click("#run")
         self.until("return !document.getElementById('error').hidden")
-        self.assertIn("unknown choice", self.browser.text("#error").replace("is none of", "unknown choice"))
+        self.assertIn("n_steps", self.browser.text("#error"))
+        self.refused()
         self.write("method_parameters", "n_steps: 4")
         self.browser.click("#run")
         self.until("return !document.getElementById('result').hidden")
@@ -117,7 +122,7 @@ class Page(unittest.TestCase):
     def test_cancel(self):
         self.open()
         self.write("kind", "attribute")
-        self.write("text", "a b")
+        self.write("text", "w1 w2")
         self.write("method", "integrated_gradients")
         self.write("method_parameters", "n_steps: 5000")
         self.browser.click("#run")
@@ -127,18 +132,6 @@ class Page(unittest.TestCase):
         self.assertEqual(self.browser.text("#error"), "the job was cancelled")
         self.assertFalse(self.browser.run("return document.getElementById('run').disabled"))
 
-    def test_leaving_the_page_cancels_its_job(self):
-        self.open()
-        self.write("kind", "attribute")
-        self.write("text", "a b")
-        self.write("method", "integrated_gradients")
-        self.write("method_parameters", "n_steps: 5000")
-        self.browser.click("#run")
-        self.until("return document.getElementById('phase').textContent.startsWith('attributing')")
-        self.browser.call("/url", {"url": "about:blank"})
-        job = self.server.call("POST", "/api/jobs", {"kind": "attribute", "text": "a", "generation": {"max_new_tokens": 1}}).json
-        self.assertEqual(self.server.wait_for(job["id"], seconds=20)["status"], "done")
-
     def test_errors_are_shown_as_text(self):
         self.open()
         self.write("current", "a")
@@ -147,6 +140,7 @@ class Page(unittest.TestCase):
         self.browser.click("#run")
         self.until("return !document.getElementById('error').hidden")
         self.assertIn("input_template", self.browser.text("#error"))
+        self.refused()
         self.assertEqual(self.browser.run("return document.querySelectorAll('main img').length"), 0)
 
     def test_a_link_brings_the_form_back_and_runs_nothing(self):

@@ -18,8 +18,8 @@ WHENCE, SOURCE, MODELS = (pathlib.Path(sys.argv.pop(1)).absolute() for _ in rang
 TINY = SOURCE / "tests/data/models/architectures/gpt2" if SOURCE else None
 OPENAPI = json.loads((SOURCE / "docs/openapi.json").read_text(encoding="utf-8")) if SOURCE else None
 
-ATTRIBUTE = {"kind": "attribute", "text": "a b", "generation": {"max_new_tokens": 3}}
-CONTEXT = {"kind": "context", "context": "a b c d", "current": "e f", "generation": {"max_new_tokens": 4}}
+ATTRIBUTE = {"kind": "attribute", "text": "w1 w2", "generation": {"max_new_tokens": 3}}
+CONTEXT = {"kind": "context", "context": "w1 w2 w3 w4", "current": "w5 w6", "generation": {"max_new_tokens": 4}}
 
 
 def serve(*options, model=None):
@@ -65,7 +65,7 @@ class Conforms:
 class Api(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = serve("--max-tokens", "60", "--max-body", "5000", "--queue", "3")
+        cls.server = serve("--max-tokens", "20", "--max-body", "5000", "--queue", "3")
         cls.addClassCleanup(cls.server.kill)
 
     def submit(self, request):
@@ -89,7 +89,7 @@ class Api(unittest.TestCase):
                     self.conforms(self.server.call("GET", path), path)
         self.assertEqual(self.server.get("/openapi.json"), OPENAPI)
         self.assertEqual(self.server.get("/api/model")["class_name"], "GPT2LMHeadModel")
-        self.assertEqual(self.server.get("/api/server")["max_tokens"], 60)
+        self.assertEqual(self.server.get("/api/server")["max_tokens"], 20)
         self.assertIn("saliency", [method["name"] for method in self.server.get("/api/methods")])
 
     def test_every_documented_route_is_there(self):
@@ -135,11 +135,11 @@ class Api(unittest.TestCase):
                 ({"text": ""}, 422, "", "the text is empty"),
                 ({"text": 7}, 422, "text", "text: expected text, found integer"),
                 ({"generation": {"max_new_tokens": 0}}, 422, "generation.max_new_tokens", "max_new_tokens"),
-                ({"generation": {"max_new_tokens": 10 ** 15}}, 422, "", "this server takes 60 tokens a job (--max-tokens)"),
-                ({"generation": {"max_new_tokens": 3, "num_beams": 10 ** 12}}, 422, "", "this server takes 60 tokens a job"),
+                ({"generation": {"max_new_tokens": 10 ** 9}}, 422, "", "this server takes 20 tokens a job (--max-tokens)"),
+                ({"generation": {"max_new_tokens": 3, "num_beams": 1000}}, 422, "", "this server takes 20 tokens a job"),
                 ({"text": "a " * 100}, 422, "", "shorten the texts or lower max_new_tokens"),
-                ({"chat": {"template_file": "/etc/passwd"}}, 422, "chat", "chat: expected boolean, found mapping"),
-                ({"contrast_target": "a b c", "contrast_alignment": {"model": "/etc"}}, 422, "contrast_alignment",
+                ({"chat": {"template_file": "/etc/passwd"}}, 422, "chat", "chat: expected true or false, found mapping"),
+                ({"attributed_function": "contrast_prob_diff", "contrast_target": "w1 w2 w3", "contrast_alignment": {"model": "/etc"}}, 422, "contrast_alignment.model",
                  "alignments by states need a second model"),
                 ({"seed": -1}, 422, "seed", "seed"),
         ):
@@ -152,15 +152,17 @@ class Api(unittest.TestCase):
                 self.assertIn(text, answer.json["error"]["message"])
         for body, text in (([], "body: expected a JSON object, found list"), ({}, "kind"), (None, "no valid JSON"),
                            ({"kind": "context", "current": "a", "context": ""}, "context"),
-                           (CONTEXT | {"input_template": "{current}"}, "context"),
-                           (CONTEXT | {"output_context_strategy": "manual"}, "output_context")):
+                           (CONTEXT | {"input_template": "w7"}, "has no {current}"),
+                           (CONTEXT | {"output_template": "{context} {current}", "output_context_strategy": "pre"}, "no output context"),
+                           (CONTEXT | {"sensitivity": {"std": "many"}}, "sensitivity.std: expected a number"),
+                           (CONTEXT | {"cues": {"units": "chapter"}}, "unknown kind of unit 'chapter'")):
             with self.subTest(body=body):
                 answer = self.server.call("POST", "/api/jobs", body if body is not None else b"{", {"Content-Type": "application/json"})
                 self.assertIn(answer.status, (400, 422), answer.text)
                 self.assertIn(text, answer.json["error"]["message"])
 
     def test_limits_of_requests(self):
-        answer = self.submit(ATTRIBUTE | {"text": "a" * 6000})
+        answer = self.submit(ATTRIBUTE | {"text": "w1" * 6000})
         self.assertEqual((answer.status, answer.json["error"]["place"]), (413, "body"))
         self.assertIn("more than 5000 bytes", answer.json["error"]["message"])
         answer = self.server.call("GET", "/api/jobs/" + "0" * 32)
@@ -175,7 +177,7 @@ class Api(unittest.TestCase):
         self.assertIn("progress", names)
         state = self.server.call("GET", f"/api/jobs/{answer.json['id']}")
         self.conforms(state, "/api/jobs/{id}")
-        result = self.server.get(state.json["result"]["json"])
+        result = self.server.get(state.json["result"]["json"])["attributes"]
         self.assertEqual(result["info"]["attribution_method"], "integrated_gradients")
         self.assertEqual(result["info"]["generation_args"]["max_new_tokens"], 3)
         page = self.server.call("GET", state.json["result"]["html"])
@@ -184,10 +186,10 @@ class Api(unittest.TestCase):
     def test_results_are_those_of_the_command_line(self):
         state = self.run_job(ATTRIBUTE | {"method": "input_x_gradient"})
         served = self.server.get(state["result"]["json"])
-        printed = subprocess.run([WHENCE, "attribute", "-m", TINY, "-i", "a b", "-a", "input_x_gradient", "--generation-kwargs",
+        printed = subprocess.run([WHENCE, "attribute", "-m", TINY, "-i", "w1 w2", "-a", "input_x_gradient", "--generation-kwargs",
                                   '{"max_new_tokens": 3}', "--json", "--quiet", "--threads", "1"], capture_output=True, check=True)
         expected = json.loads(printed.stdout)
-        self.assertEqual(served["sequence_attributions"], expected["sequence_attributions"])
+        self.assertEqual(served["attributes"]["sequence_attributions"], expected["attributes"]["sequence_attributions"])
 
     def test_context(self):
         answer = self.submit(CONTEXT | {"cues": {"units": "word"}, "attribution": {"method": "attention"}})
@@ -196,7 +198,7 @@ class Api(unittest.TestCase):
         self.assertEqual(events[-1].name, "result", events[-1].data)
         self.assertIn("sensitivity", [event.data["phase"] for event in events if event.name == "phase"])
         result = self.server.get(events[-1].data["json"])
-        self.assertEqual((result["input_context"], result["input_current"]), ("a b c d", "e f"))
+        self.assertEqual((result["input_context"], result["whence"]["input_current"]), ("w1 w2 w3 w4", "w5 w6"))
         self.assertEqual(len(result["cti_scores"]), len(result["output_current_tokens"]))
         self.assertIn("<!doctype html>", self.server.call("GET", events[-1].data["html"]).text)
 
@@ -219,8 +221,8 @@ class Api(unittest.TestCase):
 
     def test_cancelling_wherever_a_job_is(self):
         """After the cancel of every phase, and of jobs that wait, the next job works."""
-        slow = ATTRIBUTE | {"generation": {"max_new_tokens": 50, "min_new_tokens": 50}, "method": {"integrated_gradients": {"n_steps": 500}}}
-        slow_context = CONTEXT | {"generation": {"max_new_tokens": 40, "min_new_tokens": 40}, "sensitivity": {"std": -10},
+        slow = ATTRIBUTE | {"generation": {"max_new_tokens": 15, "min_new_tokens": 15}, "method": {"integrated_gradients": {"n_steps": 500}}}
+        slow_context = CONTEXT | {"generation": {"max_new_tokens": 10, "min_new_tokens": 10}, "sensitivity": {"std": -10},
                                   "attribution": {"method": {"integrated_gradients": {"n_steps": 500}}}}
         for request, phase in ((slow, "generating"), (slow, "attributing"), (slow_context, "output"), (slow_context, "cues")):
             with self.subTest(phase=phase):
@@ -234,7 +236,7 @@ class Api(unittest.TestCase):
                 self.assertEqual(self.server.wait_for(waiting)["status"], "done")
 
     def test_a_full_queue_says_when_to_come_back(self):
-        slow = ATTRIBUTE | {"generation": {"max_new_tokens": 50, "min_new_tokens": 50}, "method": {"integrated_gradients": {"n_steps": 500}}}
+        slow = ATTRIBUTE | {"generation": {"max_new_tokens": 15, "min_new_tokens": 15}, "method": {"integrated_gradients": {"n_steps": 500}}}
         answers = [self.submit(slow) for _ in range(6)]
         self.assertEqual([answer.status for answer in answers][:3] + [answers[-1].status], [202, 202, 202, 503])
         self.assertIn("all 3 places of the queue are taken", answers[-1].json["error"]["message"])
