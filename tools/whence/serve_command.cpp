@@ -69,7 +69,7 @@ int run(const Arguments& arguments) {
   set_threads(arguments, 0);
   const Session session(arguments);
   const host::LoadedModel loaded = host::load_model(session.host, settings);
-  for (const std::string& error : loaded.broken_architectures) warnings(arguments)("passed over: " + error);
+  host::warn_of_checkpoint(loaded, settings.model_path, warnings(arguments));
 
   const serve::Workshop shop{session.host,        loaded,    settings.model_path, settings.memory_bytes,
                              settings.batch_size, max_tokens};

@@ -131,7 +131,8 @@ Value::Map context_value(const ContextSpec& spec) {
   Value::Map sensitivity{{"metric", choice_value(spec.sensitivity)}, {"alignment", alignment_value(spec.alignment)}};
   add_thresholds(spec.sensitive, sensitivity);
   Value::Map attribution;
-  for (auto& [key, value] : attribution_value(spec.attribution).as_map())
+  const Value whole = attribution_value(spec.attribution);
+  for (const auto& [key, value] : whole.as_map())
     if (key != "name" && key != "step_scores") attribution.emplace_back(key, value);
   Value::Map cues{{"unit_score", Value(name_of(spec.unit_score))}, {"language", Value(spec.unit_language)}};
   if (spec.cue_units) cues.emplace_back("units", Value(name_of(*spec.cue_units)));

@@ -104,8 +104,13 @@ Forward CountingModel::forward(const Inputs& inputs, const ForwardRequest& reque
 
 Gradients CountingModel::pull_back(const Forward& forward, const Cotangents& cotangents,
                                    const PullBackRequest& request) const {
-  if (const void* check = model_.query(BackwardRuleCheck::kCapability); check && !request.rules.empty())
-    static_cast<const BackwardRuleCheck*>(check)->check_rules(request.rules);
+  if (const void* check = model_.query(BackwardRuleCheck::kCapability); check && !request.rules.empty()) {
+    try {
+      static_cast<const BackwardRuleCheck*>(check)->check_rules(request.rules);
+    } catch (const ConfigError& error) {
+      throw ConfigError("model '" + info().name + "': " + error.what());
+    }
+  }
   const auto& trace = static_cast<const CountingTrace&>(*forward.trace);
   const std::int64_t batch = cotangents.logits.size(0), hidden = info().embedding;
   const std::int64_t steps = cotangents.logits.size(1) / cotangents.together;
