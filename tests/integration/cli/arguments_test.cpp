@@ -27,10 +27,9 @@ TEST(Arguments, PrintsItsVersion) {
 }
 
 TEST(Arguments, NamesTheNearestCommandAndOption) {
-  expect_error(
-      whence_tool({"atribute"}), 2,
-      "unknown command 'atribute'; did you mean 'attribute'? known: attribute, compare, describe, doctor, evaluate, "
-      "list, reproduce, run, validate, view");
+  expect_error(whence_tool({"atribute"}), 2,
+               "unknown command 'atribute'; did you mean 'attribute'? known: attribute, attribute-context, compare, "
+               "describe, doctor, evaluate, list, reproduce, run, serve, validate, view");
   expect_error(whence_tool({"attribute", "--step_score_", "x"}), 2,
                "unknown option '--step-score-'; did you mean '--step-scores'?" + kSee);
   expect_error(whence_tool({"attribute", "--zzz"}), 2, "unknown option '--zzz';" + kSee);

@@ -58,7 +58,7 @@ TEST(AttributeContext, ShowsSavesAndLeavesOut) {
   const Outcome seen = whence_tool({"view", file.string()});
   EXPECT_EQ(seen.status, 0) << seen.err;
   EXPECT_EQ(seen.out, shown.out);
-  EXPECT_TRUE(whence_tool({"view", file.string(), "--renderer", "html"}).out.starts_with("<!DOCTYPE html>"));
+  EXPECT_TRUE(whence_tool({"view", file.string(), "--renderer", "html"}).out.starts_with("<!doctype html>"));
   EXPECT_TRUE(fs::exists(page));
 
   const Outcome hidden =
@@ -91,7 +91,7 @@ TEST(AttributeContext, CitesDocuments) {
                "one");
   const auto broken = folder.write("broken.jsonl", "{\"texts\": \"\"}\n");
   expect_error(whence_tool(contextless({"--documents", broken.string()})), 2,
-               broken.string() + ":1: unknown key 'texts'; nearest: text; known: name, text");
+               broken.string() + ":1: unknown key 'texts'; did you mean 'text'? known: name, text");
 }
 
 TEST(AttributeContext, SaysThatNoTokenDependsOnContext) {
@@ -112,9 +112,10 @@ TEST(AttributeContext, RefusesTemplates) {
   expect_error(whence_tool(context({"--input-template", "{context} only"})), 2,
                "--input-template: the input template '{context} only' has no {current}; expected it where the current "
                "text goes");
-  expect_error(whence_tool(context({"--input-template", "{context} {curent}"})), 2,
-               "--input-template: unknown placeholder of the input template '{context} {curent}' 'curent'; nearest: "
-               "current; known: context, current");
+  expect_error(
+      whence_tool(context({"--input-template", "{context} {curent}"})), 2,
+      "--input-template: unknown placeholder of the input template '{context} {curent}' 'curent'; did you mean "
+      "'current'? known: context, current");
   expect_error(whence_tool(contextless({"--input-template", "{context} {current}"})), 2,
                "--input-template: the input template '{context} {current}' has {context}, but no input context "
                "(input_context_text) is given; give one that is not empty, or leave {context} out");
@@ -136,7 +137,7 @@ TEST(AttributeContext, RefusesOutputContexts) {
       "out");
   expect_error(
       whence_tool(context({"--handle-output-context-strategy", "auot"})), 2,
-      "--handle-output-context-strategy: unknown strategy for the output context 'auot'; nearest: auto; known: "
+      "--handle-output-context-strategy: unknown strategy for the output context 'auot'; did you mean 'auto'? known: "
       "auto, manual, pre");
 }
 
@@ -171,7 +172,7 @@ TEST(AttributeContext, RefusesOtherOptions) {
   EXPECT_EQ(metric.status, 2);
   EXPECT_TRUE(
       metric.err.starts_with("whence: error: --context-sensitivity-metric: unknown step_function "
-                             "'kl_divergense'; nearest: kl_divergence"))
+                             "'kl_divergense'; did you mean 'kl_divergence'?"))
       << metric.err;
   expect_error(
       whence_tool(context({"--viz-path", "out.docx"})), 2,

@@ -43,7 +43,7 @@ TEST_F(ContextRun, StoresResultsManifestAndDescription) {
                            "results/1.json", "nurse.json", "1.json"})
     EXPECT_TRUE(fs::is_regular_file(run / file)) << file;
   const auto result = json_of(run / "results/nurse.json");
-  EXPECT_EQ(result.at("input_context"), "The nurse was sick.\nIt was late.");
+  EXPECT_EQ(result.at("input_context"), "The nurse was sick.\n\nIt was late.");
   EXPECT_EQ(result.at("output_current"), "to come.");
   ASSERT_EQ(result.at("cci_scores").size(), 2u);
   EXPECT_TRUE(result.at("cci_scores")[0].at("contrast_token").is_string());

@@ -19,11 +19,11 @@ std::string error_of(const std::string& text) {
 std::string error_of_context(const std::string& context) { return error_of("context: {" + context + "}\n"); }
 
 TEST(ExperimentContext, SmallestHasDefaults) {
-  const Experiment experiment = parse(kRest + "context: {inputs: Who lives here?}\n");
+  const Experiment experiment = parse(kRest + "context: {inputs: Who lives here}\n");
   ASSERT_TRUE(experiment.context);
   ASSERT_EQ(experiment.context_inputs.size(), 1u);
   EXPECT_EQ(experiment.context_inputs[0].id, "0");
-  EXPECT_EQ(experiment.context_inputs[0].input_current, "Who lives here?");
+  EXPECT_EQ(experiment.context_inputs[0].input_current, "Who lives here");
   EXPECT_FALSE(experiment.context_inputs[0].input_context);
   ContextSpec expected;
   expected.output_context = OutputContextStrategy::automatic;  // nobody can be asked

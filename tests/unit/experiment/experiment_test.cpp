@@ -149,8 +149,9 @@ TEST(Experiment, NamesPlaceAndNearestKey) {
   EXPECT_EQ(
       error_of(kSmallest + "sead: 1\n"),
       "e.yaml:4:1: unknown key 'sead'; did you mean 'seed'? known: attribute_target, attributions, batch_size, chat, "
-      "contrast_alignment, contrast_source, contrast_target, evaluation, generation, include_eos_baseline, inputs, "
-      "languages, memory, messages, model, name, output_dir, outputs, plugins, seed, system, threads");
+      "context, contrast_alignment, contrast_source, contrast_target, evaluation, explain, generation, "
+      "include_eos_baseline, inputs, languages, memory, messages, model, name, output_dir, outputs, plugins, seed, "
+      "system, threads");
   EXPECT_EQ(error_of("model: m\ninputs: a\nattributions:\n  - {metod: saliency}\n"),
             "e.yaml:4:6: unknown key 'metod'; did you mean 'method'? known: aggregation, attributed_function, "
             "granularity, method, name, params, step_scores");
