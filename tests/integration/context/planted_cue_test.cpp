@@ -46,45 +46,62 @@ ContextSpec compared_with_no_context() {
   return spec;
 }
 
-TEST(PlantedCue, ACopiedWordIsTheTopCue) {
-  ContextInput input;
-  input.input_context = "The password is swordfish. The weather is nice today. Anna has a red car.";
-  input.input_current = "Everybody knows that the password is";
-  input.output_current = "swordfish.";
-  for (const char* metric : {"kl_divergence", "contrast_prob_diff"}) {
-    ContextSpec spec = compared_with_no_context();
-    spec.sensitivity.name = metric;
-    const ContextAttribution result = attributed(input, spec);
-    std::vector<std::string> cues;
-    for (const ContextSensitiveToken& token : result.selected)
-      cues.push_back(token.token + " <- " +
-                     by_strength(result.input_context->tokens, token.input_cues->tokens).front());
-    EXPECT_NE(std::ranges::find(cues, "fish <- fish"), cues.end()) << metric << ": " << ::testing::PrintToString(cues);
-  }
+struct Planted {
+  std::string context, current, output;
+  std::string token, sentence;  ///< what the output is copied from
+};
+
+const std::vector<Planted>& planted_texts() {
+  static const std::vector<Planted> texts{
+      {"The password is swordfish. The weather is nice today. Anna has a red car.",
+       "Everybody knows that the password is", "swordfish.", "fish", "The password is swordfish."},
+      {"The keys are in the kitchen. The shoes are in the garage. The book is on the table.",
+       "I am looking for my shoes. The shoes are in the", "garage.", "Ġgarage", "The shoes are in the garage."},
+      {"The train to Oxford leaves at noon. The bus to Bristol leaves at midnight. The shop sells bread.",
+       "When does the bus to Bristol leave? The bus to Bristol leaves at", "midnight.", "Ġmidnight",
+       "The bus to Bristol leaves at midnight."}};
+  return texts;
 }
 
-TEST(PlantedCue, TheSentenceThatAnswersIsTheTopCue) {
-  struct Planted {
-    std::string context, current, output, sentence;
-  };
-  for (const Planted& planted :
-       {Planted{"Mark lives in Paris. Julia lives in Tokyo. Peter lives in Cairo.",
-                "Where does Julia live? Julia lives in", "Tokyo.", "Julia lives in Tokyo."},
-        Planted{"The keys are in the kitchen. The shoes are in the garage. The book is on the table.",
-                "I am looking for my shoes. The shoes are in the", "garage.", "The shoes are in the garage."}}) {
-    ContextInput input;
-    input.input_context = planted.context;
-    input.input_current = planted.current;
-    input.output_current = planted.output;
-    ContextSpec spec = compared_with_no_context();
-    spec.sensitive.top_k = 1;
-    spec.cue_units = UnitKind::sentence;
-    for (const char* method : {"saliency", "occlusion"}) {
-      spec.attribution.method.name = method;
-      const ContextAttribution result = attributed(input, spec);
-      EXPECT_EQ(units_by_strength(result).front(), planted.sentence) << method;
-    }
-  }
+ContextInput input_of(const Planted& planted) {
+  ContextInput input;
+  input.input_context = planted.context;
+  input.input_current = planted.current;
+  input.output_current = planted.output;
+  return input;
+}
+
+TEST(PlantedCue, ACopiedWordAndItsSentenceAreTheTopCues) {
+  for (const Planted& planted : planted_texts())
+    for (const char* function : {"probability", "contrast_prob_diff"})
+      for (const char* metric : {"kl_divergence", "contrast_prob_diff"}) {
+        ContextSpec spec;
+        spec.attribution.attributed_function.name = function;
+        spec.sensitivity.name = metric;
+        spec.sensitive = {.std_weight = 0, .top_k = 1};
+        spec.cue_units = UnitKind::sentence;
+        spec.unit_score = UnitScore::absmax;
+        const ContextAttribution result = attributed(input_of(planted), spec);
+        ASSERT_EQ(result.selected.size(), 1u) << metric;
+        EXPECT_EQ(result.selected[0].token, planted.token) << metric;
+        EXPECT_EQ(by_strength(result.input_context->tokens, result.selected[0].input_cues->tokens).front(),
+                  planted.token)
+            << function;
+        EXPECT_EQ(units_by_strength(result).front(), planted.sentence) << function;
+      }
+}
+
+TEST(PlantedCue, TheSentenceThatCannotBeLeftOutIsTheTopCue) {
+  const Planted& planted = planted_texts().back();
+  ContextSpec spec;
+  spec.sensitive = {.std_weight = 0, .top_k = 1};
+  spec.attribution.method =
+      testing::choice("leave_one_out", {{"units", testing::text("sentence")}, {"removal", testing::text("delete")}});
+  spec.cue_units = UnitKind::sentence;
+  spec.unit_score = UnitScore::absmax;
+  const ContextAttribution result = attributed(input_of(planted), spec);
+  EXPECT_EQ(units_by_strength(result).front(), planted.sentence);
+  EXPECT_GT(std::ranges::max(result.selected.at(0).input_cues->units), 0);
 }
 
 TEST(PlantedCue, TheDocumentThatAnswersIsTheTopCue) {
