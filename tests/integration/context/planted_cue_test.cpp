@@ -56,7 +56,7 @@ const std::vector<Planted>& planted_texts() {
       {"The password is swordfish. The weather is nice today. Anna has a red car.",
        "Everybody knows that the password is", "swordfish.", "fish", "The password is swordfish."},
       {"The keys are in the kitchen. The shoes are in the garage. The book is on the table.",
-       "I am looking for my shoes. The shoes are in the", "garage.", "Ġgarage", "The shoes are in the garage."},
+       "I am looking for my shoes. The shoes are in the", "garage", "Ġgarage", "The shoes are in the garage."},
       {"The train to Oxford leaves at noon. The bus to Bristol leaves at midnight. The shop sells bread.",
        "When does the bus to Bristol leave? The bus to Bristol leaves at", "midnight.", "Ġmidnight",
        "The bus to Bristol leaves at midnight."}};
