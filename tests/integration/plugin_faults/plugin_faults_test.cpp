@@ -114,17 +114,17 @@ TEST_F(PluginFaults, GoodPluginRuns) {
 
 TEST_F(PluginFaults, OlderAbiInManifest) {
   copy("aborts_opening");  // would end this process if it were opened
-  edit_manifest("aborts_opening", "abi: 4", "abi: 0");
+  edit_manifest("aborts_opening", "abi: 5", "abi: 0");
   EXPECT_EQ(sandbox_fault("aborts_opening"),
-            library("aborts_opening", sandbox) + ": built for plugin ABI 0, this host has 4; rebuild the plugin");
+            library("aborts_opening", sandbox) + ": built for plugin ABI 0, this host has 5; rebuild the plugin");
 }
 
 TEST_F(PluginFaults, NewerAbiInManifest) {
   copy("aborts_opening");
-  edit_manifest("aborts_opening", "abi: 4", "abi: 5");
+  edit_manifest("aborts_opening", "abi: 5", "abi: 6");
   EXPECT_EQ(sandbox_fault("aborts_opening"),
             library("aborts_opening", sandbox) +
-                ": built for plugin ABI 5, this host has 4; update whence, or rebuild the "
+                ": built for plugin ABI 6, this host has 5; update whence, or rebuild the "
                 "plugin for it");
 }
 
@@ -215,13 +215,13 @@ TEST_F(PluginFaults, OtherMagic) {
 }
 
 TEST_F(PluginFaults, OlderAbiInDescriptor) {
-  EXPECT_EQ(fault("older_abi"), library("older_abi") + ": built for plugin ABI 0, this host has 4; rebuild the plugin");
+  EXPECT_EQ(fault("older_abi"), library("older_abi") + ": built for plugin ABI 0, this host has 5; rebuild the plugin");
 }
 
 TEST_F(PluginFaults, NewerAbiInDescriptor) {
   EXPECT_EQ(fault("newer_abi"),
             library("newer_abi") +
-                ": built for plugin ABI 1000, this host has 4; update whence, or rebuild the plugin for it");
+                ": built for plugin ABI 1000, this host has 5; update whence, or rebuild the plugin for it");
 }
 
 TEST_F(PluginFaults, OtherDescriptorSize) {

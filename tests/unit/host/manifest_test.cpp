@@ -134,11 +134,11 @@ TEST_F(Manifest, ReadsFormulasOfTheCost) {
 TEST_F(Manifest, OtherAbisMayHaveOtherKeys) {
   const auto path = add_plugin(folder, "m", "  colour: red\n");
   std::string text = manifest_text("m", "  colour: red\n");
-  text.replace(text.find("abi: 4"), 6, "abi: 5");
+  text.replace(text.find("abi: 5"), 6, "abi: 6");
   folder.write("method.m.manifest.yaml", text);
   EXPECT_EQ(read_manifest(path).problem,
             (folder.path() / "method.m.wplugin").string() +
-                ": built for plugin ABI 5, this host has 4; update whence, or rebuild the plugin "
+                ": built for plugin ABI 6, this host has 5; update whence, or rebuild the plugin "
                 "for it");
 }
 

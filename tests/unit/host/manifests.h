@@ -10,7 +10,7 @@ namespace whence::testing {
 /// A manifest of the method `name` as the build would write it for a library of 4 bytes; `declaration` is more of
 /// plugin.yaml, indented by two.
 inline std::string manifest_text(const std::string& name, const std::string& declaration = "") {
-  return "manifest: 1\nabi: 4\nbuild_id: \"" + std::string(host::host_build_id()) +
+  return "manifest: 1\nabi: 5\nbuild_id: \"" + std::string(host::host_build_id()) +
          "\"\nversion: \"1.2.3\"\nlibrary: method." + name +
          ".wplugin\nsize: 4\nsha256: \"00\"\nplugin:\n  kind: method\n  name: " + name + "\n  summary: For tests\n" +
          declaration;
