@@ -92,7 +92,8 @@ TEST_F(Manifest, KeepsKindAndNameOfWhatItRefuses) {
 
 TEST_F(Manifest, ChecksTheDeclaration) {
   EXPECT_EQ(declared("  colour: red\n"),
-            ":12:3: unknown key 'colour'; known: cost, kind, name, needs, paper, parameters, presets, summary, "
+            ":12:3: unknown key 'colour'; known: cost, explains_spans, kind, name, needs, paper, parameters, presets, "
+            "summary, "
             "uses_attributed_function");
   EXPECT_EQ(
       declared("  needs: [gradient]\n"),
