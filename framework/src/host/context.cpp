@@ -5,6 +5,7 @@
 
 #include "host/context_cues.h"
 #include "host/context_info.h"
+#include "host/context_run.h"
 #include "host/context_units.h"
 #include "host/encode_input.h"
 
@@ -152,6 +153,7 @@ ContextAttribution attribute_context(const Model& model, const PluginHost& host,
                      .kept = kept_specials(model, spec)};
     if (templates.input.has_context()) task.input_context = input_context_of(input, spec, task.documents);
     check_for_model(task, host.catalogue());
+    require_served(model, host, with_sensitivity(spec), {.attribute_target = templates.output.has_context()});
     return attributed(host, task);
   } catch (...) {
     cancellation.rethrow();

@@ -161,6 +161,14 @@ TEST(AttributeContext, RefusesNextTokens) {
       << many.err;
 }
 
+TEST(AttributeContext, RefusesWhatTheModelCannotServeBeforeItGenerates) {
+  const Outcome made = whence_tool({"attribute-context", "-m", WHENCE_TEST_DATA "/models/architectures/mixtral", "-a",
+                                    "deeplift", "--input-current-text", "w5 w7", "--input-context-text", "w9 w3"});
+  EXPECT_EQ(made.status, 2) << made.err;
+  EXPECT_NE(made.err.find("tokens of the model choose among experts"), std::string::npos) << made.err;
+  EXPECT_EQ(made.err.find("output:"), std::string::npos) << "an output was generated before: " << made.err;
+}
+
 TEST(AttributeContext, RefusesOtherOptions) {
   expect_error(whence_tool({"attribute-context", "-m", kTinyModel, "--input-current-text", ""}), 2,
                "--input-current-text: no text is given; expected the prompt, or what is to be translated");
