@@ -4,6 +4,7 @@
 
 #include "base_options.h"
 #include "computing_options.h"
+#include "host/checked_value.h"
 #include "host/run_directory.h"
 #include "json_value.h"
 #include "viz_file.h"
@@ -116,13 +117,9 @@ ContextSpec spec_from(const Arguments& arguments, const host::Catalogue& catalog
         host::parse_alignment(word->starts_with('[') || word->starts_with('{') ? parse_json(*word, "--alignment")
                                                                                : Value(*word, place_of("alignment")),
                               std::filesystem::current_path());
-  if (const auto units = arguments.text("cue-units")) {
-    try {
-      spec.cue_units = unit_kind(*units);
-    } catch (const UnknownName&) {
-      throw UnknownName(place_of("cue-units"), "unit", *units, {"token", "word", "sentence", "line", "paragraph"});
-    }
-  }
+  if (const auto units = arguments.text("cue-units"))
+    spec.cue_units = unit_kind(host::name_from(Value(*units, place_of("cue-units")), "unit",
+                                               {"token", "word", "sentence", "line", "paragraph"}));
   if (const auto score = arguments.text("unit-score"))
     spec.unit_score = host::unit_score(*score, place_of("unit-score"));
   spec.unit_language = arguments.text("unit-language").value_or(spec.unit_language);

@@ -21,6 +21,13 @@ Value choices_value(const std::vector<Choice>& choices) {
   return Value(std::move(list));
 }
 
+void set_param(Choice& choice, const std::string& name, Value value) {
+  Value::Map params = choice.params.is_null() ? Value::Map() : choice.params.as_map();
+  std::erase_if(params, [&](const auto& param) { return param.first == name; });
+  params.emplace_back(name, std::move(value));
+  choice.params = Value(std::move(params), choice.params.mark());
+}
+
 Choice parse_choice(const Value& value, std::string_view what) {
   Choice choice;
   choice.where = value.mark();

@@ -7,6 +7,9 @@
 
 namespace whence::host {
 
+/// Gives a choice a parameter, in place of one of that name.
+void set_param(Choice& choice, const std::string& name, Value value);
+
 /// A plugin as users write it: `name`, or `name: {parameter: value}`.
 Choice parse_choice(const Value& value, std::string_view what);
 /// As `parse_choice`; its parameters may also stand beside it: `params`, or null.

@@ -1,34 +1,19 @@
 #include "host/context_cues.h"
 
+#include "host/choice_value.h"
 #include "host/context_contrast.h"
 #include "host/context_units.h"
+#include "host/forced_contrast.h"
 
 namespace whence::host {
 namespace {
-
-constexpr char kForceInputs[] = "contrast_force_inputs";
-
-/// The spec with what the attributed function compares with set.
-AttributionSpec forced_or_not(AttributionSpec spec, bool forced) {
-  Choice& function = spec.attributed_function;
-  Value::Map params = function.params.is_null() ? Value::Map() : function.params.as_map();
-  std::erase_if(params, [](const auto& param) { return param.first == kForceInputs; });
-  params.emplace_back(kForceInputs, Value(forced));
-  function.params = Value(std::move(params), function.params.mark());
-  return spec;
-}
 
 /// The chain that is asked for; else the default one, not normalised: a score doesn't depend on what stands beside the
 /// context, and so it is in the reference toolkit.
 std::vector<Choice> aggregation_of(const AttributionSpec& spec, const AttributionOutput& output) {
   if (spec.aggregation) return *spec.aggregation;
   std::vector<Choice> chain = default_aggregation(output);
-  for (Choice& stage : chain) {
-    Value::Map params = stage.params.is_null() ? Value::Map() : stage.params.as_map();
-    std::erase_if(params, [](const auto& param) { return param.first == "normalize"; });
-    params.emplace_back("normalize", Value(false));
-    stage.params = Value(std::move(params), stage.params.mark());
-  }
+  for (Choice& stage : chain) set_param(stage, "normalize", Value(false));
   return chain;
 }
 
@@ -141,7 +126,7 @@ void CueAttribution::run(const std::vector<OutputToken>& tokens, const std::vect
   const PluginInfo* function = contrastive_attributed(host_.catalogue(), spec);
   TokenIds contrasts;
   if (function) contrasts = contextless_next_tokens(task_, without_, tokens, selected);
-  const bool always_forced = function && (function->name == "kl_divergence" ||
+  const bool always_forced = function && (needs_forced_contrast(spec.attributed_function) ||
                                           check_params(*function, spec.attributed_function).get<bool>(kForceInputs));
   std::vector<PreparedText> texts[2];  // whether contrastive inputs are forced
   std::vector<std::size_t> places[2];
@@ -166,7 +151,7 @@ void CueAttribution::run(const std::vector<OutputToken>& tokens, const std::vect
   const Progress progress = task_.options.listener.phase ? task_.options.listener.phase("cues") : Progress();
   for (const bool forced : {false, true})
     if (!texts[forced].empty())
-      attribute_some(function ? forced_or_not(spec, forced) : spec, texts[forced], places[forced],
+      attribute_some(function ? with_forced_contrast(spec, forced) : spec, texts[forced], places[forced],
                      forced ? std::ssize(texts[false]) : 0, progress);
 }
 

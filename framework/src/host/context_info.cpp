@@ -1,6 +1,7 @@
 #include "host/context_info.h"
 
 #include "host/choice_value.h"
+#include "host/context_value.h"
 #include "host/contrast_text.h"
 #include "whence/generation_options.h"
 
@@ -11,11 +12,7 @@ Value text(const std::string& value) { return Value(value); }
 Value text_or_null(const std::optional<std::string>& value) { return value ? Value(*value) : Value(); }
 Value number_or_null(const std::optional<std::int64_t>& value) { return value ? Value(*value) : Value(); }
 
-Value texts(const std::vector<std::string>& values) {
-  Value::List list;
-  for (const std::string& value : values) list.push_back(text(value));
-  return Value(std::move(list));
-}
+Value texts(const std::vector<std::string>& values) { return Value(Value::List(values.begin(), values.end())); }
 
 Value params_of(const Catalogue& catalogue, PluginKind kind, const Choice& choice) {
   return Value(recorded_params(catalogue.find(kind, choice.name, choice.where), choice));
@@ -26,13 +23,6 @@ Value languages(const ContextInput& input) {
   if (!input.src_lang.empty()) map.emplace_back("src_lang", text(input.src_lang));
   if (!input.tgt_lang.empty()) map.emplace_back("tgt_lang", text(input.tgt_lang));
   return Value(std::move(map));
-}
-
-Value documents_value(const std::vector<ContextDocument>& documents) {
-  Value::List list;
-  for (const ContextDocument& document : documents)
-    list.push_back(Value(Value::Map{{"name", text(document.name)}, {"text", text(document.text)}}));
-  return Value(std::move(list));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "host/context.h"
 #include "host/context_rendering.h"
+#include "host/forced_contrast.h"
 #include "host/run_directory.h"
 #include "host/run_manifest.h"
 #include "whence/context_json.h"
@@ -45,14 +46,8 @@ std::vector<NamedContext> read_contexts(const Experiment& experiment, const std:
 AttributionSpec with_sensitivity(const ContextSpec& spec) {
   AttributionSpec all = spec.attribution;
   all.step_scores = {spec.sensitivity};
-  Choice& function = all.attributed_function;
-  if (function.name == "kl_divergence") {  // by itself it would refuse; it is attributed in passes of both texts
-    Value::Map params = function.params.is_null() ? Value::Map() : function.params.as_map();
-    std::erase_if(params, [](const auto& param) { return param.first == "contrast_force_inputs"; });
-    params.emplace_back("contrast_force_inputs", Value(true));
-    function.params = Value(std::move(params), function.params.mark());
-  }
-  return all;
+  // By itself it would refuse; its cues come from passes over both texts.
+  return needs_forced_contrast(all.attributed_function) ? with_forced_contrast(std::move(all), true) : all;
 }
 
 }  // namespace whence::host

@@ -177,12 +177,16 @@ ContextInput parse_context_input(const Value& value) {
   return input;
 }
 
+Value documents_value(const std::vector<ContextDocument>& documents) {
+  Value::List list;
+  for (const ContextDocument& document : documents)
+    list.push_back(Value(Value::Map{{"name", Value(document.name)}, {"text", Value(document.text)}}));
+  return Value(std::move(list));
+}
+
 Value context_input_value(const ContextInput& input) {
   Value::Map map{{"id", Value(input.id)}, {"current", Value(input.input_current)}};
-  Value::List documents;
-  for (const ContextDocument& document : input.documents)
-    documents.push_back(Value(Value::Map{{"name", Value(document.name)}, {"text", Value(document.text)}}));
-  if (!documents.empty()) map.emplace_back("documents", Value(std::move(documents)));
+  if (!input.documents.empty()) map.emplace_back("documents", documents_value(input.documents));
   for (const auto& [key, text] :
        {std::pair("context", &input.input_context), std::pair("output_context", &input.output_context),
         std::pair("output_current", &input.output_current)})

@@ -22,6 +22,8 @@ Value::Map context_value(const ContextSpec& spec);
 /// A text, or a mapping with `current`, `context` or `documents`, and what else docs/experiment-yaml.md lists. `id` is
 /// empty where it gives none. Throws ConfigError and UnknownName with the place.
 ContextInput parse_context_input(const Value& value);
+/// A list of {name, text}.
+Value documents_value(const std::vector<ContextDocument>& documents);
 /// What `parse_context_input` reads as this.
 Value context_input_value(const ContextInput& input);
 

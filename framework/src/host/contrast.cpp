@@ -4,6 +4,7 @@
 
 #include "host/attribution_info.h"
 #include "host/encode_input.h"
+#include "host/forced_contrast.h"
 #include "host/guard.h"
 #include "host/model_loading.h"
 #include "host/state_alignment.h"
@@ -11,8 +12,6 @@
 
 namespace whence::host {
 namespace {
-
-constexpr char kForceInputs[] = "contrast_force_inputs";
 
 /// The first contrastive function of an attribution; null: it has none.
 const Choice* contrastive_choice(const Catalogue& catalogue, const AttributionSpec& spec) {
